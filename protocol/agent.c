@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent protocol: frames and messages.
+#include "protocol/agent.h"
+
+#include "base/le.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HELLO_SIZE 24
+#define STARTED_SIZE 16
+#define FAILED_SIZE_MIN 5 /* the code and a message that says something */
+#define FAILED_SIZE_MAX (4 + AGENT_TEXT_MAX)
+#define EXITED_SIZE 8
+#define SIGNAL_SIZE 8
+#define RESIZE_SIZE 4
+
+/* What a fill reads at least: most messages are tiny. */
+#define READER_CHUNK 4096
+
+/* One row a message type: who sends it, and how long its payload may be. */
+static const struct {
+	enum agent_side sender;
+	uint32_t min, max;
+} types[] = {
+	[AGENT_HELLO] = {AGENT_GUEST, HELLO_SIZE, HELLO_SIZE},
+	[AGENT_START] = {AGENT_HOST, 0, AGENT_FRAME_MAX},
+	[AGENT_STARTED] = {AGENT_GUEST, STARTED_SIZE, STARTED_SIZE},
+	[AGENT_FAILED] = {AGENT_GUEST, FAILED_SIZE_MIN, FAILED_SIZE_MAX},
+	[AGENT_EXITED] = {AGENT_GUEST, EXITED_SIZE, EXITED_SIZE},
+	[AGENT_SIGNAL] = {AGENT_HOST, SIGNAL_SIZE, SIGNAL_SIZE},
+	[AGENT_RESIZE] = {AGENT_HOST, RESIZE_SIZE, RESIZE_SIZE},
+	[AGENT_SHUTDOWN] = {AGENT_HOST, 0, 0},
+};
+
+#define TYPES_COUNT (sizeof(types) / sizeof(types[0]))
+
+static void header_store(uint8_t *p, uint32_t len, enum agent_type type, uint16_t process)
+{
+	le32_store(p, len);
+	le16_store(p + 4, (uint16_t)type);
+	le16_store(p + 6, process);
+}
+
+static bool failed_valid(const struct agent_failed *failed, size_t len)
+{
+	if (failed->code < AGENT_EXIT_ERROR || failed->code > AGENT_EXIT_NOTFOUND)
+		return false;
+	return len && len <= AGENT_TEXT_MAX;
+}
+
+static bool exited_valid(const struct agent_exited *exited)
+{
+	if (exited->code > 255 || exited->signal > AGENT_SIGNAL_MAX)
+		return false;
+	return !exited->code || !exited->signal;
+}
+
+static bool signal_valid(const struct agent_signal *sig)
+{
+	return sig->signo && sig->signo <= AGENT_SIGNAL_MAX;
+}
+
+/* The payload of @msg into @p, which has room for FAILED_SIZE_MAX. Return: its length or -EINVAL.
+ */
+static int payload_store(uint8_t *p, const struct agent_msg *msg)
+{
+	size_t len;
+
+	switch (msg->type) {
+	case AGENT_HELLO:
+		le32_store(p, AGENT_MAGIC);
+		le16_store(p + 4, AGENT_VERSION);
+		le16_store(p + 6, 0);
+		le64_store(p + 8, msg->hello.init_ns);
+		le64_store(p + 16, msg->hello.dial_ns);
+		return HELLO_SIZE;
+	case AGENT_STARTED:
+		le32_store(p, msg->started.pid);
+		le32_store(p + 4, 0);
+		le64_store(p + 8, msg->started.exec_ns);
+		return STARTED_SIZE;
+	case AGENT_FAILED:
+		len = strnlen(msg->failed.message, sizeof(msg->failed.message));
+		if (!failed_valid(&msg->failed, len))
+			return -EINVAL;
+		le32_store(p, msg->failed.code);
+		memcpy(p + 4, msg->failed.message, len);
+		return 4 + (int)len;
+	case AGENT_EXITED:
+		if (!exited_valid(&msg->exited))
+			return -EINVAL;
+		le32_store(p, msg->exited.code);
+		le32_store(p + 4, msg->exited.signal);
+		return EXITED_SIZE;
+	case AGENT_SIGNAL:
+		if (!signal_valid(&msg->signal))
+			return -EINVAL;
+		le32_store(p, msg->signal.signo);
+		le32_store(p + 4, msg->signal.to_group ? AGENT_SIGNAL_GROUP : 0);
+		return SIGNAL_SIZE;
+	case AGENT_RESIZE:
+		le16_store(p, msg->resize.rows);
+		le16_store(p + 2, msg->resize.cols);
+		return RESIZE_SIZE;
+	case AGENT_SHUTDOWN:
+		return 0;
+	case AGENT_START:
+	default:
+		return -EINVAL;
+	}
+}
+
+int agent_encode(struct buf *buf, const struct agent_msg *msg)
+{
+	uint8_t frame[AGENT_HEADER_SIZE + FAILED_SIZE_MAX];
+	int len = payload_store(frame + AGENT_HEADER_SIZE, msg);
+
+	if (len < 0)
+		return len;
+	header_store(frame, (uint32_t)len, msg->type, msg->process);
+	return buf_add(buf, frame, AGENT_HEADER_SIZE + (size_t)len);
+}
+
+int agent_encode_start(struct buf *buf, const struct agent_spec *spec)
+{
+	uint8_t header[AGENT_HEADER_SIZE] = {0};
+	size_t start = buf->len;
+	int r;
+
+	r = buf_add(buf, header, sizeof(header));
+	if (r < 0)
+		return r;
+	r = agent_spec_encode(buf, spec);
+	if (r < 0) {
+		buf->len = start;
+		return r;
+	}
+	header_store(buf->data + start, (uint32_t)(buf->len - start - AGENT_HEADER_SIZE),
+		AGENT_START, 0);
+	return 0;
+}
+
+/* The payload of a frame whose type, direction and length have been checked. */
+static int payload_load(struct agent_msg *msg, const uint8_t *p, uint32_t len)
+{
+	switch (msg->type) {
+	case AGENT_HELLO:
+		if (le32_load(p) != AGENT_MAGIC || le16_load(p + 4) != AGENT_VERSION ||
+			le16_load(p + 6))
+			return -EPROTO;
+		msg->hello.init_ns = le64_load(p + 8);
+		msg->hello.dial_ns = le64_load(p + 16);
+		return 0;
+	case AGENT_START:
+		msg->start.data = p;
+		msg->start.len = len;
+		return 0;
+	case AGENT_STARTED:
+		if (le32_load(p + 4))
+			return -EPROTO;
+		msg->started.pid = le32_load(p);
+		msg->started.exec_ns = le64_load(p + 8);
+		return 0;
+	case AGENT_FAILED:
+		msg->failed.code = le32_load(p);
+		len -= 4;
+		if (!failed_valid(&msg->failed, len) || memchr(p + 4, 0, len))
+			return -EPROTO;
+		memcpy(msg->failed.message, p + 4, len);
+		msg->failed.message[len] = '\0';
+		return 0;
+	case AGENT_EXITED:
+		msg->exited.code = le32_load(p);
+		msg->exited.signal = le32_load(p + 4);
+		return exited_valid(&msg->exited) ? 0 : -EPROTO;
+	case AGENT_SIGNAL:
+		msg->signal.signo = le32_load(p);
+		msg->signal.to_group = le32_load(p + 4) == AGENT_SIGNAL_GROUP;
+		if (le32_load(p + 4) & ~AGENT_SIGNAL_GROUP || !signal_valid(&msg->signal))
+			return -EPROTO;
+		return 0;
+	case AGENT_RESIZE:
+		msg->resize.rows = le16_load(p);
+		msg->resize.cols = le16_load(p + 2);
+		return 0;
+	case AGENT_SHUTDOWN:
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+int agent_flush(struct buf *out, int fd)
+{
+	while (out->len) {
+		ssize_t n = send(fd, out->data, out->len, MSG_NOSIGNAL);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return errno == EAGAIN ? 0 : -errno;
+		}
+		buf_drop(out, (size_t)n);
+	}
+	return 1;
+}
+
+void agent_reader_init(struct agent_reader *reader, enum agent_side peer)
+{
+	*reader = (struct agent_reader){
+		.buf = BUF_INIT(AGENT_HEADER_SIZE + AGENT_FRAME_MAX),
+		.peer = peer,
+	};
+}
+
+void agent_reader_fini(struct agent_reader *reader)
+{
+	buf_fini(&reader->buf);
+}
+
+int agent_reader_fill(struct agent_reader *reader, int fd)
+{
+	struct buf *buf = &reader->buf;
+	size_t room;
+	ssize_t n;
+	int r;
+
+	buf_drop(buf, reader->used);
+	reader->used = 0;
+	room = buf->max - buf->len;
+	if (!room)
+		return -ENOBUFS;
+	if (buf->cap - buf->len < READER_CHUNK) {
+		r = buf_reserve(buf, room < READER_CHUNK ? room : READER_CHUNK);
+		if (r < 0)
+			return r;
+	}
+	do
+		n = read(fd, buf->data + buf->len, buf->cap - buf->len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	buf->len += (size_t)n;
+	return (int)n;
+}
+
+/* The header at @p: what makes the rest worth waiting for. */
+static int header_load(
+	enum agent_side peer, const uint8_t *p, struct agent_msg *msg, uint32_t *ret_len)
+{
+	uint32_t len = le32_load(p);
+	uint16_t type = le16_load(p + 4);
+
+	if (!type || type >= TYPES_COUNT || types[type].sender != peer)
+		return -EPROTO;
+	if (len < types[type].min || len > types[type].max || le16_load(p + 6))
+		return -EPROTO;
+	msg->type = (enum agent_type)type;
+	msg->process = 0;
+	*ret_len = len;
+	return 0;
+}
+
+int agent_reader_next(struct agent_reader *reader, struct agent_msg *ret)
+{
+	const uint8_t *p;
+	size_t avail;
+	uint32_t len;
+
+	if (reader->broken)
+		return -EPROTO;
+	avail = reader->buf.len - reader->used;
+	if (avail < AGENT_HEADER_SIZE)
+		return 0;
+	p = reader->buf.data + reader->used;
+	if (header_load(reader->peer, p, ret, &len) < 0)
+		goto broken;
+	if (avail - AGENT_HEADER_SIZE < len)
+		return 0;
+	reader->used += AGENT_HEADER_SIZE + len;
+	if (payload_load(ret, p + AGENT_HEADER_SIZE, len) < 0)
+		goto broken;
+	return 1;
+broken:
+	reader->broken = true;
+	return -EPROTO;
+}

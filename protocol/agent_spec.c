@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent protocol: the container's specification.
+#include "protocol/agent.h"
+
+#include "base/le.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FIELD_HEADER_SIZE 8
+#define TERMINAL_SIZE 8
+#define STREAMS_SIZE 12
+#define RLIMIT_SIZE 24
+
+/* What a decoded spec says where nothing was sent. */
+#define DEFAULT_CWD "/"
+#define DEFAULT_HOSTNAME "hull"
+
+static bool hostname_valid(const char *name)
+{
+	size_t len = strnlen(name, AGENT_HOSTNAME_MAX + 1);
+
+	if (!len || len > AGENT_HOSTNAME_MAX || name[0] == '.' || name[0] == '-')
+		return false;
+	for (; *name; name++) {
+		bool letter = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z');
+		bool digit = *name >= '0' && *name <= '9';
+
+		if (!letter && !digit && *name != '.' && *name != '-' && *name != '_')
+			return false;
+	}
+	return true;
+}
+
+static bool port_valid(uint32_t port)
+{
+	return port != AGENT_PORT && port != UINT32_MAX;
+}
+
+static bool ports_valid(const struct agent_spec *spec)
+{
+	uint32_t in = spec->stdin_port, out = spec->stdout_port, err = spec->stderr_port;
+
+	if (spec->terminal)
+		return !in && !out && !err && spec->tty_port && port_valid(spec->tty_port);
+	if (spec->tty_port || spec->rows || spec->cols)
+		return false;
+	if (!port_valid(in) || !port_valid(out) || !port_valid(err))
+		return false;
+	return !((in && (in == out || in == err)) || (out && out == err));
+}
+
+static bool rlimits_valid(const struct agent_spec *spec)
+{
+	uint32_t seen = 0;
+
+	if (spec->n_rlimits > AGENT_RLIMITS_MAX)
+		return false;
+	for (size_t i = 0; i < spec->n_rlimits; i++) {
+		const struct agent_rlimit *limit = &spec->rlimits[i];
+
+		if (limit->resource >= AGENT_RLIMITS_MAX || limit->soft > limit->hard)
+			return false;
+		if (seen & 1u << limit->resource)
+			return false;
+		seen |= 1u << limit->resource;
+	}
+	return true;
+}
+
+/* The rules that both directions obey. */
+static bool spec_valid(const struct agent_spec *spec)
+{
+	if (!spec->args || !spec->args[0])
+		return false;
+	if (spec->cwd &&
+		(spec->cwd[0] != '/' || strnlen(spec->cwd, AGENT_CWD_MAX + 1) > AGENT_CWD_MAX))
+		return false;
+	if (spec->user && strnlen(spec->user, AGENT_USER_MAX + 1) > AGENT_USER_MAX)
+		return false;
+	if (spec->hostname && !hostname_valid(spec->hostname))
+		return false;
+	if ((unsigned int)spec->root > AGENT_ROOT_READONLY)
+		return false;
+	return ports_valid(spec) && rlimits_valid(spec);
+}
+
+static int field_add(struct buf *buf, enum agent_field type, const void *data, size_t len)
+{
+	uint8_t header[FIELD_HEADER_SIZE];
+	int r;
+
+	if (len > AGENT_FRAME_MAX)
+		return -EMSGSIZE;
+	le16_store(header, (uint16_t)type);
+	le16_store(header + 2, 0);
+	le32_store(header + 4, (uint32_t)len);
+	r = buf_add(buf, header, sizeof(header));
+	return r < 0 ? r : buf_add(buf, data, len);
+}
+
+static int string_add(struct buf *buf, enum agent_field type, const char *string)
+{
+	return string ? field_add(buf, type, string, strlen(string)) : 0;
+}
+
+static int strings_add(struct buf *buf, enum agent_field type, char *const *strings)
+{
+	int r = 0;
+
+	for (; strings && *strings && r == 0; strings++)
+		r = string_add(buf, type, *strings);
+	return r;
+}
+
+static int ports_add(struct buf *buf, const struct agent_spec *spec)
+{
+	uint8_t value[STREAMS_SIZE];
+
+	if (spec->terminal) {
+		le32_store(value, spec->tty_port);
+		le16_store(value + 4, spec->rows);
+		le16_store(value + 6, spec->cols);
+		return field_add(buf, AGENT_FIELD_TERMINAL, value, TERMINAL_SIZE);
+	}
+	le32_store(value, spec->stdin_port);
+	le32_store(value + 4, spec->stdout_port);
+	le32_store(value + 8, spec->stderr_port);
+	return field_add(buf, AGENT_FIELD_STREAMS, value, STREAMS_SIZE);
+}
+
+static int numbers_add(struct buf *buf, const struct agent_spec *spec)
+{
+	uint8_t value[RLIMIT_SIZE];
+	int r;
+
+	le32_store(value, (uint32_t)spec->root);
+	r = field_add(buf, AGENT_FIELD_ROOT, value, 4);
+	if (r == 0 && spec->wall_clock_ns) {
+		le64_store(value, spec->wall_clock_ns);
+		r = field_add(buf, AGENT_FIELD_CLOCK, value, 8);
+	}
+	for (size_t i = 0; i < spec->n_rlimits && r == 0; i++) {
+		le32_store(value, spec->rlimits[i].resource);
+		le32_store(value + 4, 0);
+		le64_store(value + 8, spec->rlimits[i].soft);
+		le64_store(value + 16, spec->rlimits[i].hard);
+		r = field_add(buf, AGENT_FIELD_RLIMIT, value, RLIMIT_SIZE);
+	}
+	return r;
+}
+
+int agent_spec_encode(struct buf *buf, const struct agent_spec *spec)
+{
+	size_t start = buf->len;
+	int r;
+
+	if (!spec_valid(spec))
+		return -EINVAL;
+	r = strings_add(buf, AGENT_FIELD_ARG, spec->args);
+	if (r == 0)
+		r = strings_add(buf, AGENT_FIELD_ENV, spec->env);
+	if (r == 0)
+		r = string_add(buf, AGENT_FIELD_CWD, spec->cwd);
+	if (r == 0)
+		r = string_add(buf, AGENT_FIELD_USER, spec->user);
+	if (r == 0)
+		r = string_add(buf, AGENT_FIELD_HOSTNAME, spec->hostname);
+	if (r == 0)
+		r = ports_add(buf, spec);
+	if (r == 0)
+		r = numbers_add(buf, spec);
+	if (r == 0 && buf->len - start > AGENT_FRAME_MAX)
+		r = -EMSGSIZE;
+	if (r < 0)
+		buf->len = start;
+	return r;
+}
+
+/*
+ * Decoding goes over the fields twice. The first pass checks each field's form and counts; then one
+ * block is taken for all pointers and strings, which the second pass fills. The block looks like
+ * this:
+ *
+ *      args pointers, NULL | env pointers, NULL | strings, each with a NUL
+ */
+struct decoder {
+	const uint8_t *data;
+	size_t len, pos;
+	uint32_t seen; /* bit a field type */
+	size_t n_args, n_env, n_rlimits, text;
+	char **next_arg, **next_env;
+	char *next_text;
+};
+
+struct field {
+	enum agent_field type;
+	const uint8_t *value;
+	uint32_t len;
+};
+
+/* Take the next field. Return: 1, 0 at the end, -EPROTO when cut short. */
+static int field_next(struct decoder *d, struct field *ret)
+{
+	const uint8_t *p = d->data + d->pos;
+	size_t left = d->len - d->pos;
+
+	if (!left)
+		return 0;
+	if (left < FIELD_HEADER_SIZE || le16_load(p + 2))
+		return -EPROTO;
+	ret->type = (enum agent_field)le16_load(p);
+	ret->len = le32_load(p + 4);
+	ret->value = p + FIELD_HEADER_SIZE;
+	if (ret->len > left - FIELD_HEADER_SIZE)
+		return -EPROTO;
+	d->pos += FIELD_HEADER_SIZE + ret->len;
+	return 1;
+}
+
+/* A field that may occur once, of between @min and @max bytes. */
+static int once(struct decoder *d, const struct field *f, uint32_t min, uint32_t max)
+{
+	if (d->seen & 1u << f->type || f->len < min || f->len > max)
+		return -EPROTO;
+	d->seen |= 1u << f->type;
+	return 0;
+}
+
+/* A string of at most @max bytes: no NUL inside; counts the room for it. */
+static int string_check(struct decoder *d, const struct field *f, uint32_t max)
+{
+	if (f->len > max || (f->len && memchr(f->value, 0, f->len)))
+		return -EPROTO;
+	d->text += f->len + 1;
+	return 0;
+}
+
+static int string_once(struct decoder *d, const struct field *f, uint32_t max)
+{
+	int r = once(d, f, 0, max);
+
+	return r < 0 ? r : string_check(d, f, max);
+}
+
+static int field_check(struct decoder *d, const struct field *f)
+{
+	switch (f->type) {
+	case AGENT_FIELD_ARG:
+		d->n_args++;
+		return string_check(d, f, AGENT_FRAME_MAX);
+	case AGENT_FIELD_ENV:
+		d->n_env++;
+		return string_check(d, f, AGENT_FRAME_MAX);
+	case AGENT_FIELD_CWD:
+		return string_once(d, f, AGENT_CWD_MAX);
+	case AGENT_FIELD_USER:
+		return string_once(d, f, AGENT_USER_MAX);
+	case AGENT_FIELD_HOSTNAME:
+		return string_once(d, f, AGENT_HOSTNAME_MAX);
+	case AGENT_FIELD_ROOT:
+		return once(d, f, 4, 4);
+	case AGENT_FIELD_TERMINAL:
+		return once(d, f, TERMINAL_SIZE, TERMINAL_SIZE);
+	case AGENT_FIELD_STREAMS:
+		return once(d, f, STREAMS_SIZE, STREAMS_SIZE);
+	case AGENT_FIELD_CLOCK:
+		return once(d, f, 8, 8);
+	case AGENT_FIELD_RLIMIT:
+		if (f->len != RLIMIT_SIZE || le32_load(f->value + 4))
+			return -EPROTO;
+		return ++d->n_rlimits > AGENT_RLIMITS_MAX ? -EPROTO : 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+static char *string_take(struct decoder *d, const struct field *f)
+{
+	char *string = d->next_text;
+
+	memcpy(string, f->value, f->len);
+	string[f->len] = '\0';
+	d->next_text += f->len + 1;
+	return string;
+}
+
+static void field_take(struct decoder *d, const struct field *f, struct agent_spec *spec)
+{
+	const uint8_t *v = f->value;
+
+	switch (f->type) {
+	case AGENT_FIELD_ARG:
+		*d->next_arg++ = string_take(d, f);
+		break;
+	case AGENT_FIELD_ENV:
+		*d->next_env++ = string_take(d, f);
+		break;
+	case AGENT_FIELD_CWD:
+		spec->cwd = string_take(d, f);
+		break;
+	case AGENT_FIELD_USER:
+		spec->user = string_take(d, f);
+		break;
+	case AGENT_FIELD_HOSTNAME:
+		spec->hostname = string_take(d, f);
+		break;
+	case AGENT_FIELD_ROOT:
+		spec->root = (enum agent_root)le32_load(v);
+		break;
+	case AGENT_FIELD_TERMINAL:
+		spec->terminal = true;
+		spec->tty_port = le32_load(v);
+		spec->rows = le16_load(v + 4);
+		spec->cols = le16_load(v + 6);
+		break;
+	case AGENT_FIELD_STREAMS:
+		spec->stdin_port = le32_load(v);
+		spec->stdout_port = le32_load(v + 4);
+		spec->stderr_port = le32_load(v + 8);
+		break;
+	case AGENT_FIELD_CLOCK:
+		spec->wall_clock_ns = le64_load(v);
+		break;
+	case AGENT_FIELD_RLIMIT:
+		spec->rlimits[spec->n_rlimits++] = (struct agent_rlimit){
+			.resource = le32_load(v),
+			.soft = le64_load(v + 8),
+			.hard = le64_load(v + 16),
+		};
+		break;
+	}
+}
+
+int agent_spec_decode(const void *data, size_t len, struct agent_spec *ret)
+{
+	struct decoder d = {.data = data, .len = len};
+	struct agent_spec spec = {.cwd = DEFAULT_CWD, .user = "", .hostname = DEFAULT_HOSTNAME};
+	const uint32_t either = 1u << AGENT_FIELD_TERMINAL | 1u << AGENT_FIELD_STREAMS;
+	struct field f;
+	char **pointers;
+	int r;
+
+	if (len > AGENT_FRAME_MAX)
+		return -EPROTO;
+	while ((r = field_next(&d, &f)) > 0) {
+		r = field_check(&d, &f);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0 || (d.seen & either) == either)
+		return -EPROTO;
+	pointers = calloc(1, (d.n_args + d.n_env + 2) * sizeof(char *) + d.text);
+	if (!pointers)
+		return -ENOMEM;
+	spec.storage = pointers;
+	spec.args = d.next_arg = pointers;
+	spec.env = d.next_env = pointers + d.n_args + 1;
+	d.next_text = (char *)(pointers + d.n_args + d.n_env + 2);
+	d.pos = 0;
+	while (field_next(&d, &f) > 0)
+		field_take(&d, &f, &spec);
+	if (!spec_valid(&spec)) {
+		agent_spec_fini(&spec);
+		return -EPROTO;
+	}
+	*ret = spec;
+	return 0;
+}
+
+void agent_spec_fini(struct agent_spec *spec)
+{
+	if (!spec)
+		return;
+	free(spec->storage);
+	*spec = (struct agent_spec){0};
+}
