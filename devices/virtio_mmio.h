@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The virtio-mmio transport, version 2: one slot of registers for one device.
+#pragma once
+
+#include "base/loop.h"
+#include "devices/bus.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/*
+ * Theory of operation
+ *
+ * The status register drives everything; bits are only ever added, until 0 resets:
+ *
+ *     0 -> ACKNOWLEDGE -> DRIVER -> FEATURES_OK -> DRIVER_OK
+ *     |        feature words: written before      |  running: queue and
+ *     |        FEATURES_OK, queues before         |  feature writes ignored
+ *     |        DRIVER_OK                          |
+ *     +<------------------ write 0 (any time) ----+
+ *
+ * FEATURES_OK stays clear, which tells the driver no, if it accepted a feature that wasn't offered
+ * or left out VERSION_1. NEEDS_RESET shows while the device is broken.
+ *
+ * vCPU threads touch only the registers here, under the slot's mutex. Queue addresses live in this
+ * struct and are copied into the device's queues by the loop at DRIVER_OK, so a vCPU never touches
+ * a queue. Setting DRIVER_OK and writing 0 change the device: the vCPU hands them to the loop and
+ * waits, holding no mutex, because the loop takes it to change the registers.
+ *
+ * Kicks are eventfds, one a queue. The monitor binds them to QUEUE_NOTIFY by ioeventfd, so a kick
+ * doesn't leave the kernel on its way to the loop; a write that does arrive here rings the same
+ * eventfd. Interrupts are edges on an eventfd; the status bits behind it are atomic.
+ *
+ * Spec: virtio 1.2 4.2
+ */
+
+struct guest_mem;
+struct irq;
+struct virtio_dev;
+
+/* Bytes of address space of a slot. */
+#define VIRTIO_MMIO_SIZE 0x1000
+/* Most queues of a device behind this transport. */
+#define VIRTIO_MMIO_QUEUES_MAX 16
+
+struct virtio_mmio;
+
+/*
+ * struct virtio_mmio_queue - a queue's registers and its kick
+ * @kick:	loop source on the eventfd, which it owns here
+ */
+struct virtio_mmio_queue {
+	struct virtio_mmio *mmio;
+	struct loop_source kick;
+	int kick_fd;
+
+	uint32_t size;
+	uint32_t ready;
+	uint64_t desc_gpa;
+	uint64_t avail_gpa;
+	uint64_t used_gpa;
+};
+
+/*
+ * struct virtio_mmio - one slot, embedded in the monitor's device table
+ * @lock:	guards the registers below it and those of the queues
+ * @status:	as the driver wrote it; NEEDS_RESET is added when read
+ * @interrupt, @generation: atomic, since the loop sets what a vCPU reads and clears
+ * @running:	loop only: between activate and reset
+ */
+struct virtio_mmio {
+	struct virtio_dev *dev;
+	const struct guest_mem *mem;
+	struct loop *loop;
+	const struct irq *irq;
+	bool running;
+
+	atomic_uint interrupt;
+	atomic_uint generation;
+
+	pthread_mutex_t lock;
+	uint32_t status;
+	uint32_t device_features_sel;
+	uint32_t driver_features_sel;
+	uint64_t driver_features;
+	uint32_t queue_sel;
+	struct virtio_mmio_queue queues[VIRTIO_MMIO_QUEUES_MAX];
+};
+
+/*
+ * virtio_mmio_init() - put @dev behind a slot and watch its kicks
+ * @m:		stays in place until virtio_mmio_fini()
+ * @dev:	not owned; at most VIRTIO_MMIO_QUEUES_MAX queues
+ * @mem, @loop, @irq: not owned, outlive the slot
+ *
+ * Return: 0 or -errno (then nothing is left to free). Context: loop, or before it runs.
+ */
+int virtio_mmio_init(struct virtio_mmio *m, struct virtio_dev *dev, const struct guest_mem *mem,
+	struct loop *loop, const struct irq *irq);
+
+/* virtio_mmio_fini() - reset the device and free the slot. Context: loop, vCPUs stopped. */
+void virtio_mmio_fini(struct virtio_mmio *m);
+
+/*
+ * virtio_mmio_queue_fd() - the eventfd that kicks queue @queue
+ * @queue:	below dev->queue_count
+ *
+ * To be bound to a 4-byte write of value @queue at the slot's base + VIRTIO_MMIO_QUEUE_NOTIFY.
+ *
+ * Return: the descriptor, owned by the slot.
+ */
+int virtio_mmio_queue_fd(const struct virtio_mmio *m, unsigned int queue);
+
+/* For bus_add() with the struct virtio_mmio as its device, VIRTIO_MMIO_SIZE bytes. */
+extern const struct bus_ops virtio_mmio_bus_ops;

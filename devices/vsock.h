@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// virtio-vsock: stream connections between guest and host.
+#pragma once
+
+#include <stdint.h>
+
+struct loop;
+struct stream_backend;
+struct virtio_dev;
+
+/* Connections at once, all kinds; what the guest asks for beyond is refused. */
+#define VSOCK_CONNS_MAX 1023
+/* How long the guest may take to answer a host's connection, and to finish closing one. */
+#define VSOCK_TIMEOUT_MS 2000
+
+/*
+ * vsock_new() - make a vsock device
+ * @loop:	outlives the device
+ * @guest_cid:	3 or more, below 2^32 - 1
+ * @backend:	taken over on success: the device frees it; it starts to listen now. Until the
+ *		guest's driver is ready, a host's connection waits, up to VSOCK_TIMEOUT_MS
+ * @ret:	owned by the caller: (*ret)->ops->free(*ret) after its slot is gone
+ *
+ * Return: 0, -EINVAL for a bad CID, or -errno.
+ */
+int vsock_new(struct loop *loop, uint64_t guest_cid, struct stream_backend *backend,
+	struct virtio_dev **ret);
