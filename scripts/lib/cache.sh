@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Sourced by the other scripts: messages, the cache folder outside the source tree, and Debian packages as files.
+
+me=${0##*/}
+
+note() {
+	printf '%s: %s\n' "$me" "$*" >&2
+}
+
+die() {
+	note "$*"
+	exit 1
+}
+
+# Prints the calling script's opening comment as its --help text.
+usage() {
+	awk 'NR < 3 { next } !/^#/ { exit } { sub(/^# ?/, ""); print }' "$0"
+}
+
+# What is expensive to make lives here, keyed by a hash of what it was made from, and is shared by all checkouts.
+cache_root=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hull
+
+# hash_of: 16 hex digits naming whatever arrives on stdin.
+hash_of() {
+	sha256sum | cut -c1-16
+}
+
+# cache_make DIR COMMAND...: unless DIR is there, runs COMMAND with a fresh temporary folder as last argument and
+# renames that to DIR. Two that race both build, and one result stays: a DIR is complete or absent, always.
+cache_make() {
+	local dir=$1 tmp
+	shift
+	[ -d "$dir" ] && return 0
+	mkdir -p "${dir%/*}"
+	tmp=$(mktemp -d "${dir%/*}/.tmp.XXXXXXXX")
+	chmod 755 "$tmp"
+	if ! ("$@" "$tmp"); then
+		rm -rf "$tmp"
+		return 1
+	fi
+	mv -T "$tmp" "$dir" 2>/dev/null || rm -rf "$tmp"
+	[ -d "$dir" ]
+}
+
+# The package lists are fetched only when a package cannot be found without them.
+apt_update() {
+	note "apt-get update"
+	[ "$(id -u)" = 0 ] || die "the package lists are missing or old: run 'apt-get update' as root"
+	apt-get -qq update >&2 || note "apt-get update: some lists could not be fetched"
+}
+
+# deb_fetch PACKAGE DIR: downloads PACKAGE's .deb into DIR without installing it.
+deb_fetch() {
+	note "downloading $1"
+	(cd "$2" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2 2>/dev/null) && return 0
+	apt_update
+	(cd "$2" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2) ||
+		die "cannot download the Debian package $1"
+}
