@@ -36,7 +36,9 @@ struct virtq;
  *		(ready is false); 0, or -EPROTO if the device can't work so
  * @notify:	the driver kicked @queue, below queue_count. May come for a queue with nothing in
  *it. Not called while broken, nor before activate
- * @reset:	stop; afterwards no queue, no guest memory and no callback of this run is touched
+ * @reset:	stop; afterwards no queue, no guest memory and no callback of this run is touched.
+ *		The queues are still as they were; the transport stops them next. Harmless when not
+ *		active
  * @read_config: fill @len bytes (1, 2, 4 or 8) at @offset of the config space; beyond its
  *		end: zeroes
  * @write_config: NULL if the config space is read-only
@@ -63,12 +65,15 @@ struct virtio_dev_ops {
  * struct virtio_transport_ops - what a device may ask of its transport
  * @signal_queue: used buffers are there (the device has asked virtq_should_signal())
  * @signal_config: the config space or NEEDS_RESET changed
+ * @notify_later: call notify for @queue again once other sources have had their turn; how a device
+ *		bounds the work of one notify
  *
  * Context: any thread.
  */
 struct virtio_transport_ops {
 	void (*signal_queue)(struct virtio_dev *dev, unsigned int queue);
 	void (*signal_config)(struct virtio_dev *dev);
+	void (*notify_later)(struct virtio_dev *dev, unsigned int queue);
 };
 
 /*

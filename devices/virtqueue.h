@@ -119,7 +119,7 @@ void virtq_stop(struct virtq *q);
 
 /*
  * virtq_pop() - take the next chain
- * @chain:	filled only when 1 is returned
+ * @chain:	has a meaning only when 1 is returned
  *
  * Return: 1; 0 when there is none, or the queue isn't ready; -EPROTO when the ring is broken: an
  * avail index that jumped, more chains in flight than the queue holds, a head or next beyond the
