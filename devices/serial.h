@@ -36,6 +36,9 @@ struct irq;
 #define SERIAL_OUT_MAX 65536
 /* Input held for the guest. */
 #define SERIAL_IN_MAX 256
+/* At the end a slow reader is waited for, this long, this often. */
+#define SERIAL_LINGER_MS 10
+#define SERIAL_LINGER_TRIES 32
 /* How long a byte without a newline may wait. */
 #define SERIAL_FLUSH_MS 10
 
@@ -63,7 +66,6 @@ struct serial {
 	pthread_mutex_t lock;
 	int out_fd;
 	enum serial_out out_kind;
-	bool out_owned;
 	bool out_blocked; /* the loop waits for EPOLLOUT */
 	bool timer_set;
 	bool in_full; /* the loop has stopped reading */
@@ -88,11 +90,18 @@ struct serial {
  * @out_fd:	where output goes, -1 to discard it; stays the caller's, its flags are not changed
  * @in_fd:	where input comes from, -1 for none; stays the caller's
  *
+ * The process ignores SIGPIPE: output whose reader is gone is counted as dropped.
+ *
  * Return: 0 or -errno (nothing is left to free). Context: loop, or before it runs.
  */
 int serial_init(struct serial *s, struct loop *loop, const struct irq *irq, int out_fd, int in_fd);
 
-/* serial_fini() - write out what can be without waiting, and free. Context: loop, vCPUs stopped. */
+/*
+ * serial_fini() - write out what is left and free
+ *
+ * Waits for a slow reader, up to SERIAL_LINGER_MS * SERIAL_LINGER_TRIES. The descriptors given to
+ * serial_init() stay open. Context: loop, vCPUs stopped.
+ */
 void serial_fini(struct serial *s);
 
 /* serial_flush() - write out what can be without waiting. Context: loop. */
