@@ -27,20 +27,26 @@ hash_of() {
 }
 
 # cache_make DIR COMMAND...: unless DIR is there, runs COMMAND with a fresh temporary folder as last argument and
-# renames that to DIR. Two that race both build, and one result stays: a DIR is complete or absent, always.
+# renames that to DIR, or ends the script. Two that race both build and one result stays: a DIR is complete or absent.
+# Call it alone on a line: in a condition bash would go on after the first command that fails in COMMAND.
 cache_make() {
-	local dir=$1 tmp
+	local dir=$1 status
 	shift
-	[ -d "$dir" ] && return 0
+	[ ! -d "$dir" ] || return 0
 	mkdir -p "${dir%/*}"
-	tmp=$(mktemp -d "${dir%/*}/.tmp.XXXXXXXX")
-	chmod 755 "$tmp"
-	if ! ("$@" "$tmp"); then
-		rm -rf "$tmp"
-		return 1
-	fi
-	mv -T "$tmp" "$dir" 2>/dev/null || rm -rf "$tmp"
-	[ -d "$dir" ]
+	set +e
+	(
+		set -e
+		tmp=$(mktemp -d "${dir%/*}/.tmp.XXXXXXXX")
+		trap 'rm -rf "$tmp"' EXIT
+		trap 'exit 130' HUP INT TERM
+		chmod 755 "$tmp"
+		"$@" "$tmp"
+		mv -T "$tmp" "$dir" 2>/dev/null || [ -d "$dir" ]
+	)
+	status=$?
+	set -e
+	[ $status = 0 ] || die "could not make $dir"
 }
 
 # The package lists are fetched only when a package cannot be found without them.
