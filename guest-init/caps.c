@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The capabilities and the identity a command is left with.
+#include "guest-init/caps.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CAP_BIT(cap) (1ULL << (cap))
+
+/* What Docker and podman's docker profile grant: enough for the usual servers and package managers.
+ */
+#define CAPS_DEFAULT                                                                               \
+	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FSETID) |                    \
+		CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_NET_RAW) |                  \
+		CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETFCAP) |                 \
+		CAP_BIT(CAP_SETPCAP) | CAP_BIT(CAP_NET_BIND_SERVICE) | CAP_BIT(CAP_SYS_CHROOT) |   \
+		CAP_BIT(CAP_KILL) | CAP_BIT(CAP_AUDIT_WRITE))
+
+/* Capability sets are 64 bits wide; the kernel tells by EINVAL which is the last. */
+#define CAPS_END 64
+
+static int caps_set(uint64_t caps)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+		{.effective = (uint32_t)caps, .permitted = (uint32_t)caps},
+		{.effective = (uint32_t)(caps >> 32), .permitted = (uint32_t)(caps >> 32)},
+	};
+
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int caps_become(const struct user *user, struct err *err)
+{
+	int r;
+
+	/* Bounding first: lowering it takes CAP_SETPCAP, which a change of user drops. */
+	for (unsigned int cap = 0; cap < CAPS_END; cap++) {
+		if (CAPS_DEFAULT & CAP_BIT(cap))
+			continue;
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+			continue;
+		if (errno == EINVAL)
+			break;
+		return err_errno(err, errno, "bounding set");
+	}
+	if (setgroups(user->n_groups, user->groups) < 0)
+		return err_errno(err, errno, "setgroups");
+	/* The calling thread is the only one, so the raw calls do; libc would look for others. */
+	if (syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0)
+		return err_errno(err, errno, "setresgid %u", user->gid);
+	if (syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0)
+		return err_errno(err, errno, "setresuid %u", user->uid);
+	r = caps_set(user->uid ? 0 : CAPS_DEFAULT);
+	if (r < 0)
+		return err_errno(err, -r, "capset");
+	return 0;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// PID 1 of the container.
+#include "guest-init/reaper.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "guest-init/clone.h"
+#include "guest-init/command.h"
+#include "guest-init/env.h"
+#include "guest-init/etc.h"
+#include "guest-init/mounts.h"
+#include "guest-init/report.h"
+#include "guest-init/terminal.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* Where the descriptors that stay open are gathered: three streams, the channel. */
+#define FD_STDIO 3
+#define FD_CHANNEL 6
+#define FD_END 7
+
+/*
+ * Keep nothing of PID 1's but the streams and the channel: a copy of the wrong end of a pipe would
+ * hide its end of file from the other side. They become FD_STDIO... and FD_CHANNEL.
+ */
+static int descriptors_keep(const int stdio[3], int channel, int ret_stdio[3])
+{
+	int from[] = {stdio[0], stdio[1], stdio[2], channel};
+
+	/* First out of the way of the numbers to come. */
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
+		if (from[i] < 0)
+			continue;
+		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, FD_END);
+		if (from[i] < 0)
+			return -errno;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
+		int to = FD_STDIO + (int)i;
+
+		if (i < 3)
+			ret_stdio[i] = from[i] < 0 ? -1 : to;
+		if (from[i] < 0)
+			close(to);
+		else if (dup3(from[i], to, O_CLOEXEC) < 0)
+			return -errno;
+	}
+	return syscall(SYS_close_range, FD_END, ~0U, 0) < 0 ? -errno : 0;
+}
+
+/* Programs expect 127.0.0.1 to work. */
+static void loopback_up(void)
+{
+	int CLEANUP_FD sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = {.ifr_name = "lo"};
+
+	if (sock < 0 || ioctl(sock, SIOCGIFFLAGS, &req) < 0)
+		return; /* a kernel without a network */
+	req.ifr_flags |= IFF_UP;
+	ioctl(sock, SIOCSIFFLAGS, &req);
+}
+
+/* All that happens before the command's process. */
+static int container_make(
+	const struct agent_spec *spec, struct user *user, int stdio[3], struct err *err)
+{
+	int CLEANUP_FD master = -1;
+	int r;
+
+	loopback_up();
+	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0)
+		return err_errno(err, errno, "hostname %s", spec->hostname);
+	r = mounts_enter(err);
+	if (r == 0)
+		r = user_resolve(spec->user, user, err);
+	if (r == 0)
+		r = etc_write(spec->hostname, err);
+	if (r == 0)
+		r = mounts_make(err);
+	if (r == 0)
+		r = mounts_mkdir(spec->cwd, err);
+	if (r == 0 && spec->terminal) {
+		r = terminal_open(spec->rows, spec->cols, &master, &stdio[0], err);
+		stdio[1] = stdio[2] = stdio[0];
+	}
+	if (r == 0)
+		r = mounts_mask(err);
+	if (r == 0 && spec->root == AGENT_ROOT_READONLY)
+		r = mounts_seal(err);
+	if (r == 0 && spec->terminal) {
+		const struct report tty = {.kind = REPORT_TTY};
+
+		r = report_send(FD_CHANNEL, &tty, master);
+		if (r < 0)
+			return err_errno(err, -r, "handing the terminal over");
+	}
+	return r;
+}
+
+static noreturn void fail(enum agent_exit code, const struct err *err)
+{
+	struct report report;
+
+	report_failed(&report, code, err->msg);
+	report_send(FD_CHANNEL, &report, -1);
+	_exit(1);
+}
+
+/*
+ * Start the command and wait until it has been executed. If that fails, the new process writes the
+ * reason into a pipe that the exec would have closed.
+ */
+static pid_t command_start(const struct command *command)
+{
+	struct report report;
+	struct err err;
+	int pipe_fds[2], pidfd;
+	pid_t pid;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
+		err_errno(&err, errno, "pipe");
+		fail(AGENT_EXIT_ERROR, &err);
+	}
+	pid = clone_process(0, -1, &pidfd);
+	if (pid == 0) {
+		report_failed(&report, command_exec(command, &err), err.msg);
+		io_write_full(pipe_fds[1], &report, sizeof(report));
+		_exit(1);
+	}
+	if (pid < 0) {
+		err_errno(&err, -pid, "clone");
+		fail(AGENT_EXIT_ERROR, &err);
+	}
+	close(pipe_fds[1]);
+	if (io_read_full(pipe_fds[0], &report, sizeof(report)) == 0) {
+		report_send(FD_CHANNEL, &report, -1);
+		_exit(1);
+	}
+	close(pipe_fds[0]);
+	report = (struct report){.kind = REPORT_STARTED, .code = pid};
+	report_send(FD_CHANNEL, &report, pidfd);
+	close(pidfd);
+	return pid;
+}
+
+/* When memory runs out, the kernel shall choose the command: that is told, the reaper's end isn't.
+ */
+static void oom_protect(void)
+{
+	int CLEANUP_FD fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		io_write_full(fd, "-1000", 5);
+}
+
+static noreturn void reap(pid_t command)
+{
+	struct report report = {.kind = REPORT_EXITED};
+	int status;
+
+	for (;;) {
+		pid_t pid = waitpid(-1, &status, 0);
+
+		if (pid == command)
+			break;
+		if (pid < 0 && errno != EINTR)
+			_exit(1);
+	}
+	if (WIFSIGNALED(status))
+		report.signal = WTERMSIG(status);
+	else
+		report.code = WEXITSTATUS(status);
+	report_send(FD_CHANNEL, &report, -1);
+	_exit(0);
+}
+
+noreturn void reaper_run(
+	const struct agent_spec *spec, const int stdio[3], int channel, bool own_cgroup)
+{
+	struct command command = {.spec = spec, .stdio = {-1, -1, -1}};
+	struct user user;
+	struct err err;
+	pid_t pid;
+	int r;
+
+	/* The container can't look into it, attach to it, or see what it executes. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	r = descriptors_keep(stdio, channel, command.stdio);
+	if (r < 0) {
+		/* FD_CHANNEL may not be there; PID 1 sees the channel end. */
+		_exit(1);
+	}
+	if (own_cgroup)
+		unshare(CLONE_NEWCGROUP);
+	if (container_make(spec, &user, command.stdio, &err) < 0)
+		fail(AGENT_EXIT_ERROR, &err);
+	command.user = &user;
+	r = env_build(spec, user.home, &command.env);
+	if (r < 0) {
+		err_errno(&err, -r, "environment");
+		fail(AGENT_EXIT_ERROR, &err);
+	}
+	pid = command_start(&command);
+	/* With a terminal, the slave stays open here: its end of file comes when the container
+	 * ends, even if the command closes it for a while. */
+	for (int i = 0; i < 3 && !spec->terminal; i++)
+		if (command.stdio[i] >= 0)
+			close(command.stdio[i]);
+	oom_protect();
+	reap(pid);
+}

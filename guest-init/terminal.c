@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command's pseudo-terminal.
+#include "guest-init/terminal.h"
+
+#include "base/cleanup.h"
+#include "guest-init/mounts.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+
+int terminal_resize(int master, uint16_t rows, uint16_t cols)
+{
+	struct winsize size = {.ws_row = rows, .ws_col = cols};
+
+	return ioctl(master, TIOCSWINSZ, &size) < 0 ? -errno : 0;
+}
+
+int terminal_signal(int master, int signo)
+{
+	pid_t group;
+
+	if (ioctl(master, TIOCGPGRP, &group) < 0)
+		return -errno;
+	/* 0: no foreground group; 1 and below would reach everything. */
+	if (group <= 1)
+		return -ESRCH;
+	return kill(-group, signo) < 0 ? -errno : 0;
+}
+
+int terminal_open(uint16_t rows, uint16_t cols, int *ret_master, int *ret_slave, struct err *err)
+{
+	int CLEANUP_FD master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int CLEANUP_FD slave = -1;
+	int unlock = 0, number, r;
+	char path[32];
+
+	if (master < 0)
+		return err_errno(err, errno, "/dev/pts/ptmx");
+	if (ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCGPTN, &number) < 0)
+		return err_errno(err, errno, "pseudo-terminal");
+	snprintf(path, sizeof(path), "/dev/pts/%d", number);
+	slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return err_errno(err, errno, "%s", path);
+	r = terminal_resize(master, rows, cols);
+	if (r < 0)
+		return err_errno(err, -r, "%s: window size", path);
+	r = mounts_bind(path, "/dev/console", err);
+	if (r < 0)
+		return r;
+	*ret_master = TAKE_FD(master);
+	*ret_slave = TAKE_FD(slave);
+	return 0;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command's pseudo-terminal, from the container's own devpts.
+#pragma once
+
+#include "base/err.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * terminal_open() - a new pseudo-terminal of the given size, also bound to /dev/console
+ * @ret_master, @ret_slave:	close-on-exec, the caller's
+ *
+ * Return: 0 or -errno. Context: the container's mount namespace, its root still writable.
+ */
+int terminal_open(uint16_t rows, uint16_t cols, int *ret_master, int *ret_slave, struct err *err);
+
+/* terminal_resize() - the processes on it get SIGWINCH. Return: 0 or -errno. */
+int terminal_resize(int master, uint16_t rows, uint16_t cols);
+
+/* terminal_signal() - send @signo to the foreground process group. Return: 0 or -errno. */
+int terminal_signal(int master, int signo);
