@@ -10,7 +10,7 @@ struct virtio_dev;
 
 /* Connections at once, all kinds; what the guest asks for beyond is refused. */
 #define VSOCK_CONNS_MAX 1023
-/* How long the guest may take to answer a host's connection, and to finish closing one. */
+/* How long the guest may take to answer a host's connection. */
 #define VSOCK_TIMEOUT_MS 2000
 
 /*
@@ -20,6 +20,10 @@ struct virtio_dev;
  * @backend:	taken over on success: the device frees it; it starts to listen now. Until the
  *		guest's driver is ready, a host's connection waits, up to VSOCK_TIMEOUT_MS
  * @ret:	owned by the caller: (*ret)->ops->free(*ret) after its slot is gone
+ *
+ * Before the end of an orderly VM, call quiesce: it takes the packets that the guest still had in
+ * its queue. Freeing waits up to two seconds for hosts that are slow to read what the guest sent.
+ * Each connection is a descriptor: the process needs RLIMIT_NOFILE above VSOCK_CONNS_MAX.
  *
  * Return: 0, -EINVAL for a bad CID, or -errno.
  */

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hybrid vsock over UNIX sockets in the file system.
+#include "devices/backend/stream_unix.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "devices/backend/stream.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ *     listener --accept--> greeter: gathers "CONNECT port\n" --> vsock_incoming()
+ *
+ * A client may send data right behind its line; the greeter takes not a byte beyond the newline.
+ * There are at most UNIX_GREETERS_MAX: a further client replaces the one that has been silent
+ * longest. A bad line, or a refusal by the device, closes the connection without a word.
+ */
+
+/* Longest line, newline included, as in Firecracker. */
+#define UNIX_LINE_MAX 32
+#define UNIX_GREETERS_MAX 64
+#define UNIX_BACKLOG 128
+
+struct unix_greeter {
+	struct stream_unix *su;
+	struct loop_source src;
+	int fd;
+	unsigned int len;
+	char line[UNIX_LINE_MAX];
+	TAILQ_ENTRY(unix_greeter) link;
+};
+
+TAILQ_HEAD(unix_greeters, unix_greeter);
+
+/*
+ * struct stream_unix - the backend
+ * @greeters:	oldest first
+ */
+struct stream_unix {
+	struct stream_backend backend;
+	struct loop *loop;
+	struct loop_source src;
+	int fd;
+	unsigned int greeter_count;
+	struct unix_greeters greeters;
+	struct sockaddr_un addr;
+};
+
+static struct stream_unix *to_unix(struct stream_backend *sb)
+{
+	return container_of(sb, struct stream_unix, backend);
+}
+
+/* Return: the client's descriptor, no longer watched; the greeter is gone. */
+static int greeter_release(struct unix_greeter *g)
+{
+	struct stream_unix *su = g->su;
+	int fd = g->fd;
+
+	loop_del(su->loop, &g->src);
+	TAILQ_REMOVE(&su->greeters, g, link);
+	su->greeter_count--;
+	free(g);
+	return fd;
+}
+
+/* "CONNECT <port>", any case, further words ignored. Return: 0 or -EINVAL. */
+static int greeter_parse(char *line, uint32_t *ret_port)
+{
+	char *save, *word = strtok_r(line, " \r", &save);
+	unsigned long long port;
+	char *end;
+
+	if (!word || strcasecmp(word, "connect"))
+		return -EINVAL;
+	word = strtok_r(NULL, " \r", &save);
+	if (!word || word[0] < '0' || word[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	port = strtoull(word, &end, 10);
+	if (errno || *end || port > UINT32_MAX)
+		return -EINVAL;
+	*ret_port = (uint32_t)port;
+	return 0;
+}
+
+/* Take what is there of the line. Return: 1 complete, 0 wait, -1 not a line. */
+static int greeter_read(struct unix_greeter *g)
+{
+	char *at = g->line + g->len, *newline;
+	size_t take;
+	ssize_t n;
+
+	do
+		n = recv(g->fd, at, sizeof(g->line) - g->len, MSG_PEEK | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n <= 0)
+		return -1;
+	newline = memchr(at, '\n', (size_t)n);
+	take = newline ? (size_t)(newline + 1 - at) : (size_t)n;
+	if (recv(g->fd, at, take, MSG_DONTWAIT) != (ssize_t)take)
+		return -1;
+	if (newline) {
+		*newline = 0;
+		return 1;
+	}
+	g->len += (unsigned int)take;
+	return g->len == sizeof(g->line) ? -1 : 0;
+}
+
+static void greeter_on_event(struct loop_source *src, uint32_t events)
+{
+	struct unix_greeter *g = container_of(src, struct unix_greeter, src);
+	struct stream_backend *sb = &g->su->backend;
+	int r = greeter_read(g), fd;
+	uint32_t port = 0;
+
+	if (r == 0)
+		return;
+	if (r == 1)
+		r = greeter_parse(g->line, &port);
+	fd = greeter_release(g);
+	if (r < 0 || sb->incoming(sb->ctx, fd, port) < 0)
+		close(fd);
+}
+
+static void unix_on_accept(struct loop_source *src, uint32_t events)
+{
+	struct stream_unix *su = container_of(src, struct stream_unix, src);
+	struct unix_greeter *g;
+	int fd = accept4(su->fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (su->greeter_count == UNIX_GREETERS_MAX)
+		close(greeter_release(TAILQ_FIRST(&su->greeters)));
+	g = calloc(1, sizeof(*g));
+	if (!g || loop_add(su->loop, &g->src, fd, EPOLLIN, greeter_on_event) < 0) {
+		free(g);
+		close(fd);
+		return;
+	}
+	g->su = su;
+	g->fd = fd;
+	TAILQ_INSERT_TAIL(&su->greeters, g, link);
+	su->greeter_count++;
+}
+
+static int unix_start(struct stream_backend *sb)
+{
+	struct stream_unix *su = to_unix(sb);
+
+	return loop_add(su->loop, &su->src, su->fd, EPOLLIN, unix_on_accept);
+}
+
+static int unix_connect(struct stream_backend *sb, uint32_t port)
+{
+	const struct stream_unix *su = to_unix(sb);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int CLEANUP_FD fd = -1;
+	int n;
+
+	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_%u", su->addr.sun_path, port);
+	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* A UNIX socket connects at once, or not: EAGAIN is a listener that is swamped. */
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int unix_accepted(struct stream_backend *sb, int fd, uint32_t host_port)
+{
+	char line[UNIX_LINE_MAX];
+	int n = snprintf(line, sizeof(line), "OK %u\n", host_port);
+
+	/* The first bytes on a fresh socket: there is room unless the client is gone. */
+	if (send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
+		return -EPIPE;
+	return 0;
+}
+
+static void unix_free(struct stream_backend *sb)
+{
+	struct stream_unix *su = to_unix(sb);
+	struct unix_greeter *g;
+
+	while ((g = TAILQ_FIRST(&su->greeters)))
+		close(greeter_release(g));
+	loop_del(su->loop, &su->src);
+	close(su->fd);
+	unlink(su->addr.sun_path);
+	free(su);
+}
+
+static const struct stream_backend_ops stream_unix_ops = {
+	.start = unix_start,
+	.connect = unix_connect,
+	.accepted = unix_accepted,
+	.free = unix_free,
+};
+
+int stream_unix_new(
+	struct loop *loop, const char *path, struct stream_backend **ret, struct err *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int CLEANUP_FD fd = -1;
+	struct stream_unix *su;
+
+	if (!*path || strlen(path) >= sizeof(addr.sun_path))
+		return err_set(err, -ENAMETOOLONG,
+			"vsock socket %s: path must have 1 to %zu characters", path,
+			sizeof(addr.sun_path) - 1);
+	memcpy(addr.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_errno(err, errno, "vsock socket %s", path);
+	su = calloc(1, sizeof(*su));
+	if (!su)
+		return err_set(err, -ENOMEM, "vsock socket %s: out of memory", path);
+	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		free(su);
+		if (errno == EADDRINUSE)
+			return err_set(err, -EADDRINUSE, "vsock socket %s: exists already", path);
+		return err_errno(err, errno, "vsock socket %s: can't be made", path);
+	}
+	if (listen(fd, UNIX_BACKLOG) < 0) {
+		free(su);
+		unlink(path);
+		return err_errno(err, errno, "vsock socket %s: can't listen", path);
+	}
+	su->backend.ops = &stream_unix_ops;
+	su->loop = loop;
+	su->src.fd = -1;
+	su->fd = TAKE_FD(fd);
+	su->addr = addr;
+	TAILQ_INIT(&su->greeters);
+	*ret = &su->backend;
+	return 0;
+}

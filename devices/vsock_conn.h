@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// One vsock connection, and what it shares with the device (vsock.c).
+#pragma once
+
+#include "base/loop.h"
+#include "base/ring.h"
+#include "devices/virtio.h"
+#include "devices/virtqueue.h"
+#include "devices/vsock.h"
+
+#include <linux/virtio_vsock.h>
+#include <sys/queue.h>
+
+/*
+ * Theory of operation
+ *
+ *     host socket                                                   guest
+ *         | --recvmsg--> popped rx chain ------------------------->   |   never stored here
+ *         | <--sendmsg-- popped tx chain <-------------------------   |
+ *         | <--sendmsg-- [ring, 64 KiB] <-- what the socket refused   |
+ *
+ * Guest to host: the guest may have VSOCK_BUF bytes under way that we haven't passed on (its
+ * credit: buf_alloc less what fwd_cnt hasn't confirmed). So the ring always has room for what
+ * it may send, and one that sends more is reset. Confirmation goes with any packet; a packet of
+ * its own is made when the guest knows of less than half the buffer.
+ *
+ * Host to guest: nothing is read from the socket unless a guest buffer and credit are there, so
+ * the slow side stops the fast one and nothing piles up here.
+ *
+ *                REQUEST from guest, backend connected: answer RESPONSE
+ *                +--------------------------------------------+
+ *                |                                            v
+ *     (none) ----+                                      ESTABLISHED
+ *                |                                        |      |
+ *                +--> CONNECTING --RESPONSE from guest----^      |
+ *        host connected, |                                |      |
+ *        REQUEST sent    | timeout, error                 |      | RST from guest
+ *                        v                                v      v
+ *                      RESET (RST to be sent) <------- closed   LINGER (ring to be written out)
+ *                        |                          both ways    |
+ *                        +------------> DEAD <-------------------+
+ *
+ * Half close. End of file from the host becomes SHUTDOWN(SEND), after all data before it. A host
+ * that no longer takes data becomes SHUTDOWN(RCV); what it already sent is still read. SHUTDOWN
+ * from the guest becomes shutdown(2), for SEND after the ring is empty. Once the guest has closed
+ * both ways and the ring is empty, RST confirms, and the socket is closed: data before the end is
+ * never lost to the end.
+ */
+
+/* What a connection can hold for a slow host, and so the credit a guest gets. A power of two. */
+#define VSOCK_BUF 65536
+/* Largest payload of a packet to the guest: what Linux accepts. */
+#define VSOCK_PACKET_MAX 65536
+#define VSOCK_HASH_SIZE 1024
+/* Refusals waiting for a guest buffer; beyond that, the guest's packets wait. */
+#define VSOCK_REPLIES_MAX 128
+
+#define VSOCK_SHUTDOWN_BOTH (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)
+
+enum vsock_queue { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };
+
+enum vsock_state {
+	VSOCK_CONNECTING,
+	VSOCK_ESTABLISHED,
+	VSOCK_RESET,
+	VSOCK_LINGER,
+	VSOCK_DEAD,
+};
+
+/* Packets owed to the guest, besides data, shutdown and reset. */
+#define VSOCK_OWE_REQUEST 1U
+#define VSOCK_OWE_RESPONSE 2U
+#define VSOCK_OWE_CREDIT 4U
+
+/*
+ * struct vsock_conn - a connection
+ * @fd:		owned; -1 once closed
+ * @readable:	recvmsg may give something, so the loop need not watch for it
+ * @host_eof:	the host will send no more
+ * @host_deaf:	the host takes no more: data for it is dropped
+ * @host_hup:	both, and the loop has nothing left to watch
+ * @guest_shut:	SHUTDOWN bits from the guest
+ * @shut_want, @shut_sent: SHUTDOWN bits for the guest
+ * @peer_buf_alloc, @peer_fwd_cnt, @sent_cnt: the guest's credit for us and what we sent, modulo
+ * 2^32
+ * @fwd_cnt, @told_fwd_cnt: bytes passed on to the host, and what the guest knows of it
+ */
+struct vsock_conn {
+	struct vsock *vsock;
+	enum vsock_state state;
+	int fd;
+	struct loop_source src;
+	uint32_t host_port;
+	uint32_t guest_port;
+	unsigned int owe;
+	bool hashed, queued, timed;
+	bool readable, host_eof, host_deaf, host_hup, write_shut;
+	bool credit_asked;
+	uint32_t guest_shut;
+	uint32_t shut_want, shut_sent;
+	uint32_t peer_buf_alloc, peer_fwd_cnt, sent_cnt;
+	uint32_t fwd_cnt, told_fwd_cnt;
+	uint64_t deadline_ms;
+	LIST_ENTRY(vsock_conn) hash_link;
+	LIST_ENTRY(vsock_conn) all_link;
+	TAILQ_ENTRY(vsock_conn) rx_link;
+	TAILQ_ENTRY(vsock_conn) timer_link;
+	struct ring ring;
+	uint8_t data[VSOCK_BUF]; /* last: untouched, and so no memory, while the host keeps up */
+};
+
+LIST_HEAD(vsock_conn_list, vsock_conn);
+TAILQ_HEAD(vsock_conn_queue, vsock_conn);
+
+/* A refusal to be sent for a connection that doesn't exist. */
+struct vsock_reply {
+	uint64_t cid;
+	uint32_t host_port;
+	uint32_t guest_port;
+	uint16_t type;
+};
+
+/*
+ * struct vsock - the device
+ * @count:	connections in @all, of every state but DEAD
+ * @rx:		those with a packet for the guest, served in turn
+ * @timers:	those in CONNECTING, oldest first
+ * @dead:	freed when the outermost callback ends
+ * @active:	between activate and reset, and not broken
+ * @tx_stalled: the guest's packets wait until @replies has room
+ * @timeout_ms:	VSOCK_TIMEOUT_MS
+ */
+struct vsock {
+	struct virtio_dev dev;
+	struct virtq queues[VSOCK_QUEUES];
+	struct virtio_vsock_config config;
+	struct loop *loop;
+	struct stream_backend *backend;
+	uint64_t guest_cid;
+	bool active;
+	bool tx_stalled;
+	unsigned int timeout_ms;
+	struct loop_timer timer;
+	uint32_t next_host_port;
+	unsigned int count;
+	struct vsock_conn_list all;
+	struct vsock_conn_list dead;
+	struct vsock_conn_list hash[VSOCK_HASH_SIZE];
+	struct vsock_conn_queue rx;
+	struct vsock_conn_queue timers;
+	unsigned int reply_head, reply_count;
+	struct vsock_reply replies[VSOCK_REPLIES_MAX];
+	struct virtq_chain chain;
+};
+
+/* Context of all below: loop. */
+
+/*
+ * vsock_conn_new() - add a connection
+ * @fd:		taken over on success
+ * @state:	VSOCK_CONNECTING or VSOCK_ESTABLISHED; owes the guest REQUEST or RESPONSE
+ *
+ * Return: the connection, or NULL when there are VSOCK_CONNS_MAX or no memory.
+ */
+struct vsock_conn *vsock_conn_new(struct vsock *vsock, int fd, uint32_t host_port,
+	uint32_t guest_port, enum vsock_state state);
+
+/* vsock_conn_find() - Return: the connection the guest means, or NULL. */
+struct vsock_conn *vsock_conn_find(struct vsock *vsock, uint32_t host_port, uint32_t guest_port);
+
+/*
+ * vsock_conn_packet() - a packet from the guest for this connection
+ * @hdr:	a copy; its len bytes of payload are the front of @iov (changed here)
+ */
+void vsock_conn_packet(struct vsock_conn *conn, const struct virtio_vsock_hdr *hdr,
+	struct iovec *iov, unsigned int count);
+
+/*
+ * vsock_conn_fill() - make the next packet for the guest
+ * @chain:	a popped rx chain of at least a header's size
+ *
+ * Return: bytes written to the chain, 0 if there is nothing to send after all, -EPROTO if the
+ * buffer can't hold any data.
+ */
+int vsock_conn_fill(struct vsock_conn *conn, struct virtq_chain *chain);
+
+/* vsock_conn_reset() - give up: close the host's end, owe the guest RST. */
+void vsock_conn_reset(struct vsock_conn *conn);
+
+/*
+ * vsock_conn_forget() - the guest no longer knows it
+ *
+ * What it sent before still goes to the host, in state LINGER.
+ */
+void vsock_conn_forget(struct vsock_conn *conn);
+
+/* vsock_conn_flush() - write the ring to the host, as far as it takes it. */
+void vsock_conn_flush(struct vsock_conn *conn);
+
+/* vsock_conn_queue() - put it on the rx list if it has something for the guest. */
+void vsock_conn_queue(struct vsock_conn *conn);
+
+/* vsock_conn_settle() - after any change: what follows from it, what to send, what to watch. */
+void vsock_conn_settle(struct vsock_conn *conn);
+
+/* vsock_conn_destroy() - remove it, at once; the struct is freed by vsock_reap(). */
+void vsock_conn_destroy(struct vsock_conn *conn);
+
+/* vsock_iov_store() - copy to the front of @iov, which has room. */
+void vsock_iov_store(const struct iovec *iov, const void *data, size_t n);
+
+/* vsock_header() - a header of @op for the guest. */
+struct virtio_vsock_hdr vsock_header(const struct vsock *vsock, uint32_t host_port,
+	uint32_t guest_port, enum virtio_vsock_op op);
+
+/* vsock_rx_run() - give the guest what is waiting for it, as far as it has buffers. */
+void vsock_rx_run(struct vsock *vsock);
+
+/* vsock_reap() - free the dead, at the end of every entry from outside. */
+void vsock_reap(struct vsock *vsock);
