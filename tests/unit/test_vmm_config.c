@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of vmm/config.h: what the command line means and how it is refused.
+#include "vmm/config.h"
+
+#include "base/err.h"
+#include "tests/lib/suite.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ARGS_MAX 32
+
+/* Parse a copy of @line, split at spaces. */
+static int parse(const char *line, struct config *config, struct err *err)
+{
+	static char copy[512];
+	char *argv[ARGS_MAX], *saved;
+	int argc = 0;
+
+	strcpy(copy, line);
+	for (char *p = strtok_r(copy, " ", &saved); p; p = strtok_r(NULL, " ", &saved))
+		argv[argc++] = p;
+	argv[argc] = NULL;
+	return config_parse(argc, argv, config, err);
+}
+
+START_TEST(defaults)
+{
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(parse("hull-vmm --kernel k", &config, &err), CONFIG_RUN);
+	ck_assert_str_eq(config.kernel, "k");
+	ck_assert_ptr_null(config.initrd);
+	ck_assert_str_eq(config.cmdline, "console=ttyS0");
+	ck_assert_uint_eq(config.memory, 128 << 20);
+	ck_assert_uint_eq(config.cpus, 1);
+	ck_assert(config.acpi);
+	ck_assert_uint_eq(config.disk_count, 0);
+	ck_assert_uint_eq(config.vsock.cid, 0);
+	ck_assert_int_eq(config.serial.kind, CONFIG_SERIAL_NONE);
+	ck_assert_int_eq(config.events_fd, -1);
+}
+END_TEST
+
+START_TEST(everything_given)
+{
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(parse("hull-vmm --kernel=k --initrd i --cmdline quiet --memory 5G "
+			       "--cpus 32 --acpi off --disk a.img,ro --disk fd=7 --disk b,c "
+			       "--vsock cid=3,uds=/run/v --serial file=/tmp/s --events-fd 9 "
+			       "--log-level DEBUG",
+				 &config, &err),
+		CONFIG_RUN);
+	ck_assert_uint_eq(config.memory, 5ull << 30);
+	ck_assert_uint_eq(config.cpus, 32);
+	ck_assert(!config.acpi);
+	ck_assert_uint_eq(config.disk_count, 3);
+	ck_assert_str_eq(config.disks[0].path, "a.img");
+	ck_assert(config.disks[0].read_only);
+	ck_assert_ptr_null(config.disks[1].path);
+	ck_assert_int_eq(config.disks[1].fd, 7);
+	ck_assert(!config.disks[1].read_only);
+	ck_assert_str_eq(config.disks[2].path, "b,c");
+	ck_assert_uint_eq(config.vsock.cid, 3);
+	ck_assert_str_eq(config.vsock.uds, "/run/v");
+	ck_assert_int_eq(config.serial.kind, CONFIG_SERIAL_FILE);
+	ck_assert_str_eq(config.serial.path, "/tmp/s");
+	ck_assert_int_eq(config.events_fd, 9);
+	ck_assert_int_eq(config.log_level, LOG_DEBUG);
+}
+END_TEST
+
+START_TEST(help_and_version_win)
+{
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(parse("hull-vmm --help", &config, &err), CONFIG_HELP);
+	ck_assert_int_eq(parse("hull-vmm --version --nonsense", &config, &err), CONFIG_VERSION);
+}
+END_TEST
+
+static const struct {
+	const char *args;
+	const char *message; /* part of it */
+} bad[] = {
+	{"", "--kernel is missing"},
+	{"--kernel", "--kernel needs a value"},
+	{"--kernel k extra", "unexpected argument 'extra'"},
+	{"--kernel k --frob", "unknown option '--frob'"},
+	{"--kernel k --cpus 0", "--cpus: 0"},
+	{"--kernel k --cpus 33", "--cpus: '33'"},
+	{"--kernel k --cpus -1", "--cpus: '-1'"},
+	{"--kernel k --cpus 1x", "--cpus: '1x'"},
+	{"--kernel k --cpus 18446744073709551616", "18446744073709551616"},
+	{"--kernel k --memory 0", "--memory: 0"},
+	{"--kernel k --memory 1T", "'1T' is not a size"},
+	{"--kernel k --memory M", "'M' is not a size"},
+	{"--kernel k --memory 1500K", "not a multiple of 1 MiB"},
+	{"--kernel k --memory 99999999999G", "out of range"},
+	{"--kernel k --acpi maybe", "--acpi: 'maybe'"},
+	{"--kernel k --disk ,ro", "no file"},
+	{"--kernel k --disk fd=x", "'x' is not a number"},
+	{"--kernel k --vsock cid=2,fd=3", "2 is reserved"},
+	{"--kernel k --vsock cid=4294967295,fd=3", "4294967295"},
+	{"--kernel k --vsock cid=3", "--vsock: needs"},
+	{"--kernel k --vsock cid=3,uds=a,fd=4", "--vsock: needs"},
+	{"--kernel k --vsock fd=4", "--vsock: needs"},
+	{"--kernel k --vsock cid=3,fd=4,x=y", "unknown part 'x=y'"},
+	{"--kernel k --vsock cid=3,fd=4 --vsock cid=3,fd=4", "given twice"},
+	{"--kernel k --serial tty", "--serial: 'tty'"},
+	{"--kernel k --serial file=", "--serial: 'file='"},
+	{"--kernel k --events-fd -3", "'-3'"},
+	{"--kernel k --log-level loud", "'loud'"},
+};
+
+START_TEST(bad_arguments_are_named)
+{
+	char line[256] = "hull-vmm ";
+	struct config config;
+	struct err err;
+
+	strcat(line, bad[_i].args);
+	ck_assert_int_eq(parse(line, &config, &err), -EINVAL);
+	ck_assert_msg(strstr(err.msg, bad[_i].message), "'%s' gave: %s", line, err.msg);
+}
+END_TEST
+
+START_TEST(too_many_disks)
+{
+	char *argv[4 + 2 * (CONFIG_DISKS_MAX + 1)];
+	char option[] = "--disk", kernel[] = "--kernel", name[] = "x", program[] = "hull-vmm";
+	struct config config;
+	struct err err;
+	int argc = 0;
+
+	argv[argc++] = program;
+	argv[argc++] = kernel;
+	argv[argc++] = name;
+	for (int i = 0; i <= CONFIG_DISKS_MAX; i++) {
+		argv[argc++] = option;
+		argv[argc++] = name;
+	}
+	argv[argc] = NULL;
+	ck_assert_int_eq(config_parse(argc, argv, &config, &err), -EINVAL);
+	ck_assert_str_eq(err.msg, "--disk: more than 16 disks");
+	ck_assert_int_eq(config_parse(argc - 2, argv, &config, &err), CONFIG_RUN);
+}
+END_TEST
+
+SUITE_CASES("vmm_config", NULL, NULL, {defaults}, {everything_given}, {help_and_version_win},
+	{too_many_disks}, {bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})

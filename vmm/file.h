@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of host files brought into the monitor or into guest memory.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct guest_mem;
+
+/*
+ * file_open() - open a regular file for reading
+ * @what:	names its role in messages: "kernel", "initrd"
+ * @ret_size:	in bytes, more than 0
+ *
+ * Return: a descriptor that the caller closes, or -errno with @err set.
+ */
+int file_open(const char *what, const char *path, uint64_t *ret_size, struct err *err);
+
+/* file_read() - read exactly @n bytes at @offset. Return: 0, -ENODATA past the end, -errno. */
+int file_read(int fd, uint64_t offset, void *data, size_t n);
+
+/*
+ * file_place() - make guest memory [@gpa, @gpa + @len) hold the file's bytes at @offset
+ *
+ * Whole pages at a page-aligned @offset and @gpa are mapped privately in place of the RAM there;
+ * the rest is read. RAM behind the last byte keeps what it had.
+ *
+ * Return: 0, -EFAULT if that isn't all RAM, -ENODATA past the end of the file, -errno.
+ * Context: before the first vCPU runs.
+ */
+int file_place(const struct guest_mem *mem, int fd, uint64_t offset, uint64_t len, uint64_t gpa);

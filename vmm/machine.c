@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device table.
+#include "vmm/machine.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "devices/backend/disk.h"
+#include "devices/backend/disk_file.h"
+#include "devices/backend/stream.h"
+#include "devices/backend/stream_fd.h"
+#include "devices/backend/stream_unix.h"
+#include "devices/blk.h"
+#include "devices/virtio.h"
+#include "devices/vsock.h"
+#include "vmm/config.h"
+#include "vmm/vm.h"
+
+#include <assert.h>
+#include <linux/virtio_mmio.h>
+
+static_assert(CONFIG_DISKS_MAX + 1 <= ARCH_SLOTS_MAX, "each device has a slot");
+static_assert(VIRTIO_MMIO_SIZE == 0x1000, "the address map leaves 4 KiB a slot");
+
+/* Put @dev into the next slot; it belongs to the machine also on failure. */
+static int add_slot(struct machine *machine, struct virtio_dev *dev, struct err *err)
+{
+	struct vm *vm = machine->vm;
+	unsigned int n = machine->slot_count++;
+	struct machine_slot *slot = &machine->slots[n];
+	uint64_t gpa = arch_slot_gpa(n);
+	int r;
+
+	slot->dev = dev;
+	r = irq_init(&slot->irq);
+	if (!r)
+		r = vm_bind_irq(vm, arch_slot_gsi(n), slot->irq.fd);
+	if (!r)
+		r = virtio_mmio_init(&slot->mmio, dev, &vm->mem, vm->loop, &slot->irq);
+	for (unsigned int q = 0; q < dev->queue_count && !r; q++)
+		r = vm_bind_notify(vm, gpa + VIRTIO_MMIO_QUEUE_NOTIFY, q,
+			virtio_mmio_queue_fd(&slot->mmio, q));
+	if (!r)
+		r = bus_add(&vm->mmio, gpa, VIRTIO_MMIO_SIZE, &virtio_mmio_bus_ops, &slot->mmio);
+	return r < 0 ? err_errno(err, -r, "machine: %s in slot %u", dev->ops->name, n) : 0;
+}
+
+static int add_disk(struct machine *machine, const struct config_disk *config, struct err *err)
+{
+	struct virtio_dev *dev;
+	struct disk *disk;
+	char name[24];
+	int r;
+
+	if (config->path) {
+		r = disk_file_open(config->path, config->read_only, &disk, err);
+	} else {
+		snprintf(name, sizeof(name), "fd=%d", config->fd);
+		r = disk_file_from_fd(config->fd, name, config->read_only, &disk, err);
+	}
+	if (r < 0)
+		return r;
+	r = blk_new(disk, NULL, &dev);
+	if (r < 0) {
+		disk_free(disk);
+		return err_errno(err, -r, "machine: block device");
+	}
+	return add_slot(machine, dev, err);
+}
+
+static void on_owner_gone(void *ctx)
+{
+	struct vm *vm = ctx;
+
+	log_info("the vsock channel was closed: ending the microVM");
+	vm_stop_from_loop(vm, VM_END_ERROR);
+}
+
+static int add_vsock(struct machine *machine, const struct config_vsock *config, struct err *err)
+{
+	struct vm *vm = machine->vm;
+	struct stream_backend *backend;
+	struct virtio_dev *dev;
+	int r;
+
+	if (config->uds)
+		r = stream_unix_new(vm->loop, config->uds, &backend, err);
+	else
+		r = stream_fd_new(vm->loop, config->fd, on_owner_gone, vm, &backend, err);
+	if (r < 0)
+		return r;
+	r = vsock_new(vm->loop, config->cid, backend, &dev);
+	if (r < 0) {
+		stream_backend_free(backend);
+		return err_errno(err, -r, "machine: vsock device");
+	}
+	return add_slot(machine, dev, err);
+}
+
+static int add_serial(struct machine *machine, struct err *err)
+{
+	struct console *console = &machine->console;
+	int r = irq_init(&machine->serial_irq);
+
+	if (!r)
+		r = vm_bind_irq(machine->vm, arch_serial_gsi(), machine->serial_irq.fd);
+	if (!r)
+		r = serial_init(&machine->serial, machine->vm->loop, &machine->serial_irq,
+			console->out_fd, console->in_fd);
+	return r < 0 ? err_errno(err, -r, "machine: serial port") : 0;
+}
+
+int machine_init(
+	struct machine *machine, struct vm *vm, const struct config *config, struct err *err)
+{
+	int r;
+
+	*machine = (struct machine){.vm = vm};
+	r = console_init(&machine->console, vm, &config->serial, err);
+	if (!r)
+		r = add_serial(machine, err);
+	if (!r)
+		r = arch_platform_init(machine, err);
+	for (unsigned int i = 0; i < config->disk_count && !r; i++)
+		r = add_disk(machine, &config->disks[i], err);
+	if (!r && config->vsock.cid)
+		r = add_vsock(machine, &config->vsock, err);
+	return r;
+}
+
+void machine_fini(struct machine *machine)
+{
+	uint64_t dropped;
+
+	if (machine->serial.loop) {
+		serial_flush(&machine->serial);
+		dropped = serial_dropped(&machine->serial);
+		if (dropped)
+			log_warn("serial: %llu bytes of output were dropped",
+				(unsigned long long)dropped);
+	}
+	console_fini(&machine->console);
+	for (unsigned int i = 0; i < machine->slot_count; i++) {
+		struct virtio_dev *dev = machine->slots[i].dev;
+
+		dev->ops->reset(dev);
+		dev->ops->free(dev);
+	}
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device table: what the guest finds besides CPUs and memory.
+#pragma once
+
+#include "devices/irq.h"
+#include "devices/serial.h"
+#include "devices/virtio_mmio.h"
+#include "vmm/arch/arch.h"
+#include "vmm/console.h"
+
+struct config;
+struct err;
+struct virtio_dev;
+struct vm;
+
+/* One virtio device behind its registers; @dev is owned. */
+struct machine_slot {
+	struct virtio_dev *dev;
+	struct irq irq;
+	struct virtio_mmio mmio;
+};
+
+/*
+ * struct machine
+ * @slots:	disks in the order of the command line, then vsock; slot n has the addresses that
+ *		arch_slot_gpa(n) and arch_slot_gsi(n) give
+ */
+struct machine {
+	struct vm *vm;
+	struct console console;
+	struct serial serial;
+	struct irq serial_irq;
+	unsigned int slot_count;
+	struct machine_slot slots[ARCH_SLOTS_MAX];
+};
+
+/*
+ * machine_init() - open every disk, socket and console of @config and put the devices on their
+ *	buses
+ * @machine:	filled; stays in place
+ * @vm:		with memory
+ *
+ * Return: 0 or -errno with @err set; machine_fini() is due either way.
+ */
+int machine_init(
+	struct machine *machine, struct vm *vm, const struct config *config, struct err *err);
+
+/*
+ * machine_fini() - write out the console, give back the terminal, remove sockets
+ *
+ * vCPUs may still be inside the guest: device memory stays, it goes with the process.
+ * Context: after the loop has ended.
+ */
+void machine_fini(struct machine *machine);

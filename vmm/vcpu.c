@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// A vCPU and the thread that runs it.
+#include "vmm/vcpu.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "vmm/arch/arch.h"
+#include "vmm/vm.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A vCPU thread calls one or two handlers deep; only touched pages cost memory. */
+#define VCPU_STACK_SIZE (64 * 1024)
+
+static int vcpu_create(struct vm *vm, unsigned int index, size_t run_size, struct err *err)
+{
+	struct vcpu *vcpu = &vm->vcpus[index];
+
+	*vcpu = (struct vcpu){.vm = vm, .index = index};
+	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
+	if (vcpu->fd < 0)
+		return err_errno(err, errno, "kvm: creating vCPU %u", index);
+	vcpu->run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED)
+		return err_errno(err, errno, "kvm: mapping vCPU %u", index);
+	return 0;
+}
+
+int vcpu_create_all(
+	struct vm *vm, unsigned int count, const struct arch_entry *entry, struct err *err)
+{
+	int run_size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	int r;
+
+	if (run_size < (int)sizeof(struct kvm_run))
+		return err_set(err, -EIO, "kvm: a vCPU's shared page of %d bytes", run_size);
+	vm->vcpus = calloc(count, sizeof(*vm->vcpus));
+	if (!vm->vcpus)
+		return err_set(err, -ENOMEM, "out of memory for %u vCPUs", count);
+	vm->vcpu_count = count;
+	for (unsigned int i = 0; i < count; i++) {
+		r = vcpu_create(vm, i, (size_t)run_size, err);
+		if (r < 0)
+			return r;
+		r = arch_vcpu_init(vm, &vm->vcpus[i], i ? NULL : entry, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void vcpu_io(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	bool in = run->io.direction == KVM_EXIT_IO_IN;
+
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+		if (in)
+			bus_read(&vcpu->vm->pio, run->io.port, data, run->io.size);
+		else
+			bus_write(&vcpu->vm->pio, run->io.port, data, run->io.size);
+	}
+}
+
+static void vcpu_mmio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (run->mmio.is_write)
+		bus_write(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+	else
+		bus_read(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+}
+
+/* Handle one exit. Return: true to enter the guest again. */
+static bool vcpu_exit(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		vcpu_io(vcpu);
+		break;
+	case KVM_EXIT_MMIO:
+		vcpu_mmio(vcpu);
+		break;
+	case KVM_EXIT_INTR:
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		vm_stop(vcpu->vm, VM_END_TRIPLE_FAULT);
+		return false;
+	case KVM_EXIT_SYSTEM_EVENT:
+		vm_stop(vcpu->vm,
+			run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? VM_END_POWEROFF
+			: run->system_event.type == KVM_SYSTEM_EVENT_RESET  ? VM_END_REBOOT
+									    : VM_END_PANIC);
+		return false;
+	case KVM_EXIT_FAIL_ENTRY:
+		log_error("kvm: vCPU %u can't be entered, hardware reason 0x%llx", vcpu->index,
+			(unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+		vm_stop(vcpu->vm, VM_END_KVM);
+		return false;
+	case KVM_EXIT_INTERNAL_ERROR:
+		log_error("kvm: vCPU %u: internal error, suberror %u", vcpu->index,
+			run->internal.suberror);
+		vm_stop(vcpu->vm, VM_END_KVM);
+		return false;
+	default:
+		log_error("kvm: vCPU %u: unexpected exit reason %u", vcpu->index, run->exit_reason);
+		vm_stop(vcpu->vm, VM_END_KVM);
+		return false;
+	}
+	return atomic_load_explicit(&vcpu->vm->end, memory_order_relaxed) == VM_RUNNING;
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	pthread_setname_np(pthread_self(), name);
+	for (;;) {
+		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
+			if (errno == EINTR || errno == EAGAIN)
+				continue;
+			log_error("kvm: running vCPU %u: errno %d", vcpu->index, errno);
+			vm_stop(vcpu->vm, VM_END_KVM);
+			break;
+		}
+		if (!vcpu_exit(vcpu))
+			break;
+	}
+	return NULL;
+}
+
+int vcpu_start_all(struct vm *vm, struct err *err)
+{
+	sigset_t all, old;
+	pthread_attr_t attr;
+	int r = 0;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, VCPU_STACK_SIZE);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* Signals are the loop's business; a vCPU thread inherits a full mask. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (unsigned int i = 0; i < vm->vcpu_count && !r; i++) {
+		r = pthread_create(&vm->vcpus[i].thread, &attr, vcpu_thread, &vm->vcpus[i]);
+		if (r)
+			err_errno(err, r, "starting the thread of vCPU %u", i);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -r;
+}

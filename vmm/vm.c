@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// One virtual machine.
+#include "vmm/vm.h"
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "vmm/arch/arch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* The extensions this monitor can't do without, all older than Linux 4.4. */
+static const struct {
+	int cap;
+	const char *name;
+} required_caps[] = {
+	{KVM_CAP_IRQCHIP, "in-kernel interrupt controller"},
+	{KVM_CAP_USER_MEMORY, "user memory"},
+	{KVM_CAP_IRQFD, "irqfd"},
+	{KVM_CAP_IOEVENTFD, "ioeventfd"},
+	{KVM_CAP_IMMEDIATE_EXIT, "immediate exit"},
+};
+
+const char *vm_end_name(enum vm_end end)
+{
+	switch (end) {
+	case VM_END_POWEROFF:
+		return "poweroff";
+	case VM_END_REBOOT:
+		return "reboot";
+	case VM_END_TRIPLE_FAULT:
+		return "triple-fault";
+	case VM_END_PANIC:
+		return "panic";
+	case VM_END_ERROR:
+	case VM_END_KVM:
+	case VM_RUNNING:
+		break;
+	}
+	return "error";
+}
+
+const char *vm_end_text(enum vm_end end)
+{
+	switch (end) {
+	case VM_END_POWEROFF:
+		return "the guest powered off";
+	case VM_END_REBOOT:
+		return "the guest asked for a reboot";
+	case VM_END_TRIPLE_FAULT:
+		return "the guest ended in a triple fault";
+	case VM_END_PANIC:
+		return "the guest's kernel panicked";
+	case VM_END_KVM:
+		return "KVM could not run the guest";
+	case VM_END_ERROR:
+		return "the microVM was stopped";
+	case VM_RUNNING:
+		break;
+	}
+	return "the microVM is running";
+}
+
+static int open_kvm(struct err *err)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int version;
+
+	if (fd < 0) {
+		switch (errno) {
+		case ENOENT:
+		case ENXIO:
+		case ENODEV:
+			return err_set(err, -errno,
+				"/dev/kvm does not exist: this host has no KVM (is the kvm-amd or "
+				"kvm-intel module loaded?)");
+		case EACCES:
+		case EPERM:
+			return err_set(err, -errno,
+				"/dev/kvm is not permitted to user %u (is it in the kvm group?)",
+				getuid());
+		default:
+			return err_errno(err, errno, "/dev/kvm");
+		}
+	}
+	version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	if (version != KVM_API_VERSION) {
+		close(fd);
+		if (version < 0)
+			return err_set(err, -ENODEV, "/dev/kvm is not a KVM device");
+		return err_set(err, -ENODEV, "/dev/kvm speaks version %d of its API, not %d",
+			version, KVM_API_VERSION);
+	}
+	if (!arch_has_virtualization()) {
+		close(fd);
+		return err_set(err, -ENODEV,
+			"/dev/kvm has no hardware virtualization behind it (no vmx or svm in this "
+			"CPU's features), so it can't run a guest kernel");
+	}
+	return fd;
+}
+
+int vm_init(struct vm *vm, struct loop *loop, struct err *err)
+{
+	int r;
+
+	*vm = (struct vm){.kvm_fd = -1, .fd = -1, .loop = loop, .end = VM_RUNNING};
+	vm->kvm_fd = open_kvm(err);
+	if (vm->kvm_fd < 0)
+		return vm->kvm_fd;
+	do
+		vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	while (vm->fd < 0 && errno == EINTR);
+	if (vm->fd < 0)
+		return err_errno(err, errno, "kvm: creating a VM");
+	for (size_t i = 0; i < sizeof(required_caps) / sizeof(required_caps[0]); i++)
+		if (ioctl(vm->fd, KVM_CHECK_EXTENSION, required_caps[i].cap) <= 0)
+			return err_set(
+				err, -ENOTSUP, "kvm: this host lacks %s", required_caps[i].name);
+	r = arch_vm_init(vm, err);
+	return r < 0 ? r : 0;
+}
+
+int vm_add_memory(struct vm *vm, uint64_t size, struct err *err)
+{
+	struct arch_range ranges[ARCH_RAM_RANGES_MAX];
+	unsigned int count = arch_ram_ranges(size, ranges);
+	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t offset = 0;
+	void *ram;
+
+	if (size > host)
+		return err_set(err, -ENOMEM, "memory: %llu MiB is more than the host's %llu MiB",
+			(unsigned long long)size >> 20, (unsigned long long)host >> 20);
+	ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		-1, 0);
+	if (ram == MAP_FAILED)
+		return err_errno(
+			err, errno, "memory: mapping %llu MiB", (unsigned long long)size >> 20);
+	/* A core dump of the monitor must not carry the guest's memory. */
+	madvise(ram, size, MADV_DONTDUMP);
+	vm->ram = ram;
+	vm->ram_size = size;
+	for (unsigned int i = 0; i < count; i++) {
+		struct kvm_userspace_memory_region region = {
+			.slot = i,
+			.guest_phys_addr = ranges[i].gpa,
+			.memory_size = ranges[i].len,
+			.userspace_addr = (uint64_t)(uintptr_t)(vm->ram + offset),
+		};
+		int r;
+
+		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+			return err_errno(err, errno, "kvm: memslot %u at 0x%llx", i,
+				(unsigned long long)ranges[i].gpa);
+		r = guest_mem_add(&vm->mem, ranges[i].gpa, ranges[i].len, vm->ram + offset);
+		if (r < 0)
+			return err_errno(err, -r, "memory: region %u", i);
+		offset += ranges[i].len;
+	}
+	return 0;
+}
+
+int vm_bind_irq(struct vm *vm, uint32_t gsi, int fd)
+{
+	struct kvm_irqfd irqfd = {.fd = (uint32_t)fd, .gsi = gsi};
+
+	return ioctl(vm->fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
+}
+
+int vm_bind_notify(struct vm *vm, uint64_t gpa, uint32_t value, int fd)
+{
+	struct kvm_ioeventfd ioeventfd = {
+		.datamatch = value,
+		.addr = gpa,
+		.len = 4,
+		.fd = fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	return ioctl(vm->fd, KVM_IOEVENTFD, &ioeventfd) < 0 ? -errno : 0;
+}
+
+void vm_stop_from_loop(struct vm *vm, enum vm_end end)
+{
+	enum vm_end running = VM_RUNNING;
+
+	atomic_compare_exchange_strong(&vm->end, &running, end);
+	loop_quit(vm->loop);
+}
+
+static void quit_on_loop(void *arg)
+{
+	struct vm *vm = arg;
+
+	loop_quit(vm->loop);
+}
+
+void vm_stop(struct vm *vm, enum vm_end end)
+{
+	enum vm_end running = VM_RUNNING;
+
+	atomic_compare_exchange_strong(&vm->end, &running, end);
+	loop_call(vm->loop, quit_on_loop, vm);
+}
