@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -192,6 +193,7 @@ noreturn void reaper_run(
 	pid_t pid;
 	int r;
 
+	umask(0);
 	/* The container can't look into it, attach to it, or see what it executes. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	r = descriptors_keep(stdio, channel, command.stdio);
