@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// hull run: a new container in a VM of its own.
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/container.h"
+#include "cli/monitor.h"
+#include "cli/name.h"
+#include "cli/programs.h"
+#include "cli/run_options.h"
+#include "cli/signals.h"
+#include "cli/spec.h"
+#include "cli/timing.h"
+#include "image/image.h"
+#include "image/store.h"
+
+#include <fcntl.h>
+
+/* quiet: each byte on the serial port is an exit. panic=-1: a panic ends the VM instead of halting
+ * it. */
+#define GUEST_CMDLINE "console=ttyS0 quiet panic=-1 reboot=t"
+
+/*
+ * struct run - what a run holds on to from its preparation to its end
+ * @name_fd:	keeps the name taken
+ * @disk_fd:	the scratch disk, which has no name; -1 for none
+ */
+struct run {
+	struct run_options options;
+	struct programs programs;
+	char id[NAME_RANDOM_DIGITS + 1];
+	int name_fd;
+	int disk_fd;
+	struct store *store;
+	struct image image;
+	struct spec spec;
+	struct timing timing;
+};
+
+static void run_help(FILE *out)
+{
+	fputs("Usage: hull run [OPTION]... IMAGE [COMMAND [ARGUMENT]...]\n"
+	      "\n"
+	      "Boot a container image in a microVM of its own and run COMMAND in it, or what the "
+	      "image\n"
+	      "says. Its output, input, exit code and signals are those of the command run "
+	      "directly.\n"
+	      "\n"
+	      "IMAGE is a directory with an OCI layout (DIR or DIR:TAG), or anything that skopeo "
+	      "can\n"
+	      "fetch: docker://, docker-archive:, oci-archive:, containers-storage:. A bare name "
+	      "is looked\n"
+	      "up in the registry docker.io.\n"
+	      "\n"
+	      "Options, before IMAGE:\n",
+		out);
+	run_options_help(out);
+	fputs("\n"
+	      "Sizes take the suffixes K, M, G and T.\n"
+	      "\n"
+	      "Exit code: the command's, or 128+N if signal N killed it; 125 if hull itself "
+	      "failed, 126 if\n"
+	      "the command can't be executed, 127 if there's no such command.\n"
+	      "\n"
+	      "Examples:\n"
+	      "  hull run build/images/busybox echo hello      an OCI layout on disk\n"
+	      "  hull run -it debian:12 bash                   a shell, with a terminal\n"
+	      "  tar c . | hull run -i alpine tar t            input from a pipe\n"
+	      "  hull run -e LANG=C -w /src --memory 2G --cpus 4 --disk 10G IMAGE make\n"
+	      "  hull run --timing build/images/busybox true   where the time goes\n",
+		out);
+}
+
+/* An empty ext4 for what the container writes, in a file that vanishes with its last descriptor. */
+static int run_make_disk(struct run *run, struct err *err)
+{
+	int CLEANUP_FD fd = -1;
+	int r;
+
+	if (!run->options.disk)
+		return 0;
+	fd = openat(run->store->tmp_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+		struct store_temp temp = STORE_TEMP_INIT;
+
+		/* A file system without nameless files: take the name away at once. */
+		r = store_temp_file(run->store, &temp, err);
+		if (r < 0)
+			return r;
+		fd = fcntl(temp.fd, F_DUPFD_CLOEXEC, 0);
+		store_temp_discard(&temp);
+	}
+	if (fd < 0)
+		return err_errno(err, errno, "scratch disk in the image store");
+	r = rootfs_make_empty(fd, run->options.disk, err);
+	if (r < 0)
+		return r;
+	run->disk_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int run_prepare(struct run *run, struct err *err)
+{
+	const struct run_options *options = &run->options;
+	const char *hostname;
+	int r;
+
+	r = programs_find(&run->programs, err);
+	if (!r)
+		r = name_random(run->id, err);
+	if (r < 0)
+		return r;
+	run->name_fd = name_hold(options->name ? options->name : run->id, err);
+	if (run->name_fd < 0)
+		return run->name_fd;
+	r = store_open(options->store, &run->store, err);
+	if (!r)
+		r = image_prepare(run->store, options->image, &run->image, err);
+	if (r < 0)
+		return r;
+	timing_mark(&run->timing, TIMING_IMAGE);
+	hostname = options->hostname ? options->hostname : run->id;
+	r = spec_build(options, &run->image.config, hostname, &run->spec, err);
+	return r < 0 ? r : run_make_disk(run, err);
+}
+
+static int run_container(struct run *run)
+{
+	const struct run_options *options = &run->options;
+	struct monitor_config vm = {
+		.program = run->programs.monitor,
+		.kernel = options->kernel ? options->kernel : run->programs.kernel,
+		.initrd = run->programs.initrd,
+		.cmdline = GUEST_CMDLINE,
+		.memory_mib = (options->memory + (1 << 20) - 1) >> 20,
+		.cpus = (uint32_t)options->cpus,
+		.rootfs_fd = run->image.rootfs_fd,
+		.disk_fd = run->disk_fd,
+	};
+	struct container_config config = {
+		.vm = &vm,
+		.spec = &run->spec.agent,
+		.timing = &run->timing,
+		.interactive = options->interactive,
+		.start_timeout_s = options->start_timeout_s,
+	};
+	int code = container_run(&config);
+
+	if (options->timing)
+		timing_print(&run->timing, stderr);
+	return code;
+}
+
+static int run_main(char *const *argv)
+{
+	struct run run = {.name_fd = -1, .disk_fd = -1, .image = IMAGE_INIT};
+	struct err err = {0};
+	int code = CONTAINER_EXIT_HULL;
+
+	timing_mark(&run.timing, TIMING_HULL);
+	if (run_options_parse(argv, &run.options, &err) < 0) {
+		log_error("%s", err.msg);
+		goto out;
+	}
+	if (run.options.help) {
+		run_help(stdout);
+		code = 0;
+		goto out;
+	}
+	if (run.options.tty && run.options.interactive && !isatty(STDIN_FILENO))
+		log_warn("standard input is not a terminal: --tty may not do what you want");
+	signals_early();
+	if (run_prepare(&run, &err) < 0)
+		log_error("%s", err.msg);
+	else
+		code = run_container(&run);
+out:
+	spec_fini(&run.spec);
+	image_fini(&run.image);
+	store_close(run.store);
+	run_options_fini(&run.options);
+	if (run.disk_fd >= 0)
+		close(run.disk_fd);
+	if (run.name_fd >= 0)
+		close(run.name_fd);
+	return code;
+}
+
+const struct command cmd_run = {
+	.name = "run",
+	.summary = "Run a command in a new container",
+	.help = run_help,
+	.run = run_main,
+};

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// One container's life: its VM, its agent, its streams, and the signals meant for it.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct agent_spec;
+struct monitor_config;
+struct timing;
+
+/* Exit codes of hull itself, as docker's and podman's. */
+#define CONTAINER_EXIT_HULL 125
+#define CONTAINER_EXIT_SIGNAL 128
+
+/*
+ * struct container_config - what to run and how
+ * @vm:			borrowed
+ * @spec:		borrowed; the terminal's size and the time of day are filled in
+ * @timing:		borrowed, marks are added
+ * @interactive:	pass standard input on
+ * @start_timeout_s:	seconds until the command must have been started
+ */
+struct container_config {
+	const struct monitor_config *vm;
+	struct agent_spec *spec;
+	struct timing *timing;
+	bool interactive;
+	uint64_t start_timeout_s;
+};
+
+/*
+ * container_run() - boot, run the command to its end, and end the VM
+ *
+ * What goes wrong is said on standard error, in one line and maybe the guest's last words.
+ *
+ * Context: the process has one thread, and leaves with the result soon after.
+ * Return: hull's exit code.
+ */
+int container_run(const struct container_config *config);

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the user of `hull run` asked for.
+#include "cli/run_options.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "cli/envfile.h"
+#include "cli/options.h"
+#include "cli/value.h"
+#include "image/image.h"
+#include "protocol/agent.h"
+
+#include <string.h>
+#include <sys/sysinfo.h>
+
+static int set_env(void *field, const char *value, struct err *err)
+{
+	return env_entry_add(field, value, err);
+}
+
+static int set_env_file(void *field, const char *value, struct err *err)
+{
+	return envfile_read(field, value, err);
+}
+
+static int set_workdir(void *field, const char *value, struct err *err)
+{
+	if (value[0] != '/')
+		return err_set(err, -EINVAL, "\"%s\" is not an absolute path", value);
+	if (strlen(value) > AGENT_CWD_MAX)
+		return err_set(err, -ENAMETOOLONG, "longer than %u bytes", AGENT_CWD_MAX);
+	return option_string(field, value, err);
+}
+
+static int set_user(void *field, const char *value, struct err *err)
+{
+	if (!*value || strlen(value) > AGENT_USER_MAX)
+		return err_set(
+			err, -EINVAL, "\"%s\" is not a user: 1 to %u bytes", value, AGENT_USER_MAX);
+	return option_string(field, value, err);
+}
+
+static int set_hostname(void *field, const char *value, struct err *err)
+{
+	int r = value_hostname(value, err);
+
+	return r < 0 ? r : option_string(field, value, err);
+}
+
+static int set_name(void *field, const char *value, struct err *err)
+{
+	int r = value_name(value, err);
+
+	return r < 0 ? r : option_string(field, value, err);
+}
+
+static int set_path(void *field, const char *value, struct err *err)
+{
+	if (!*value)
+		return err_set(err, -EINVAL, "the path is empty");
+	return option_string(field, value, err);
+}
+
+static int set_cpus(void *field, const char *value, struct err *err)
+{
+	return value_number(value, 1, RUN_CPUS_MAX, field, err);
+}
+
+static int set_start_timeout(void *field, const char *value, struct err *err)
+{
+	return value_number(value, 1, RUN_START_TIMEOUT_MAX_S, field, err);
+}
+
+static int set_memory(void *field, const char *value, struct err *err)
+{
+	struct sysinfo info;
+	uint64_t size, host = UINT64_MAX;
+	int r = value_size(value, &size, err);
+
+	if (r < 0)
+		return r;
+	if (size < RUN_MEMORY_MIN)
+		return err_set(err, -ERANGE, "%s is too small to boot, at least %dM are needed",
+			value, (int)(RUN_MEMORY_MIN >> 20));
+	if (!sysinfo(&info))
+		host = (uint64_t)info.totalram * info.mem_unit;
+	if (size > host)
+		return err_set(err, -ERANGE, "%s is more than this host has (%lluM)", value,
+			(unsigned long long)(host >> 20));
+	*(uint64_t *)field = size;
+	return 0;
+}
+
+static int set_disk(void *field, const char *value, struct err *err)
+{
+	uint64_t size;
+	int r = value_size(value, &size, err);
+
+	if (r < 0)
+		return r;
+	if (size < ROOTFS_EMPTY_MIN || size > ROOTFS_EMPTY_MAX)
+		return err_set(err, -ERANGE, "%s is not from %lluM to %lluG", value,
+			(unsigned long long)(ROOTFS_EMPTY_MIN >> 20),
+			(unsigned long long)(ROOTFS_EMPTY_MAX >> 30));
+	*(uint64_t *)field = size;
+	return 0;
+}
+
+#define FIELD(name) offsetof(struct run_options, name)
+
+static const struct option_row rows[] = {
+	{'e', "env", "NAME[=VALUE]",
+		"Set an environment variable. NAME alone passes on the value it has here.", set_env,
+		FIELD(env)},
+	{0, "env-file", "FILE",
+		"Set the environment variables in FILE, one NAME[=VALUE] a line. Those of --env "
+		"win.",
+		set_env_file, FIELD(file_env)},
+	{'w', "workdir", "DIR", "Working directory of the command; made if it's missing.",
+		set_workdir, FIELD(workdir)},
+	{'u', "user", "USER[:GROUP]", "Run as this user, by names or numbers of the image.",
+		set_user, FIELD(user)},
+	{0, "entrypoint", "COMMAND",
+		"Use COMMAND in place of the image's entry point; \"\" takes it away.",
+		option_string, FIELD(entrypoint)},
+	{'i', "interactive", NULL,
+		"Pass standard input on to the command. Without it the command reads /dev/null.",
+		option_flag, FIELD(interactive)},
+	{'t', "tty", NULL, "Give the command a terminal.", option_flag, FIELD(tty)},
+	{0, "hostname", "NAME", "Host name inside (default: a random one).", set_hostname,
+		FIELD(hostname)},
+	{0, "name", "NAME", "Name of the container, unique while it runs (default: a random one).",
+		set_name, FIELD(name)},
+	{0, "cpus", "N", "Virtual CPUs, 1 to 32 (default: 1).", set_cpus, FIELD(cpus)},
+	{0, "memory", "SIZE", "Memory of the VM, at least 64M (default: 512M).", set_memory,
+		FIELD(memory)},
+	{0, "disk", "SIZE",
+		"Keep what the container writes on a scratch disk of this size, not in its memory.",
+		set_disk, FIELD(disk)},
+	{0, "read-only", NULL, "Let the container write nowhere but to /tmp, /run and the like.",
+		option_flag, FIELD(read_only)},
+	{0, "kernel", "FILE", "Boot this kernel.", set_path, FIELD(kernel)},
+	{0, "start-timeout", "SECONDS",
+		"Give up when the command hasn't started after this time (default: 60).",
+		set_start_timeout, FIELD(start_timeout_s)},
+	{0, "store", "DIR",
+		"Where prepared images are kept (default: $HULL_STORE, else /var/lib/hull for root "
+		"and ~/.local/share/hull for others).",
+		set_path, FIELD(store)},
+	{0, "timing", NULL, "Print how long each phase took, on standard error, at the end.",
+		option_flag, FIELD(timing)},
+	{0, "rm", NULL,
+		"Accepted for compatibility: nothing of a container is ever kept when it ended.",
+		option_flag, FIELD(rm)},
+	{'h', "help", NULL, "Print this help.", option_flag, FIELD(help)},
+};
+
+int run_options_parse(char *const *argv, struct run_options *ret, struct err *err)
+{
+	int used, r;
+
+	*ret = (struct run_options){
+		.cpus = RUN_CPUS_DEFAULT,
+		.memory = RUN_MEMORY_DEFAULT,
+		.start_timeout_s = RUN_START_TIMEOUT_DEFAULT_S,
+	};
+	r = options_parse(rows, ARRAY_SIZE(rows), argv, ret, &used, err);
+	if (r < 0 || ret->help)
+		return r;
+	if (!argv[used])
+		return err_set(err, -EINVAL, "run: no image is given, see \"hull run --help\"");
+	if (!*argv[used])
+		return err_set(err, -EINVAL, "run: the image's name is empty");
+	if (ret->disk && ret->read_only)
+		return err_set(err, -EINVAL,
+			"--disk and --read-only exclude each other: the disk is for writing");
+	ret->image = argv[used];
+	ret->command = argv + used + 1;
+	return 0;
+}
+
+void run_options_fini(struct run_options *options)
+{
+	strlist_fini(&options->env);
+	strlist_fini(&options->file_env);
+}
+
+void run_options_help(FILE *out)
+{
+	options_help(rows, ARRAY_SIZE(rows), out);
+}

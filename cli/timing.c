@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// When each phase of a run was reached.
+#include "cli/timing.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+#include <time.h>
+
+static const struct {
+	const char *label;
+	const char *monitor; /* what hull-vmm calls it */
+} phases[TIMING_COUNT] = {
+	[TIMING_HULL] = {"hull started", NULL},
+	[TIMING_IMAGE] = {"image ready", NULL},
+	[TIMING_SPAWN] = {"monitor spawned", NULL},
+	[TIMING_VMM] = {"monitor started", "start"},
+	[TIMING_KVM] = {"KVM open", "kvm"},
+	[TIMING_MEMORY] = {"memory mapped", "memory"},
+	[TIMING_DEVICES] = {"devices ready", "devices"},
+	[TIMING_KERNEL] = {"kernel loaded", "kernel"},
+	[TIMING_RUN] = {"first KVM_RUN", "run"},
+	[TIMING_INIT] = {"init started", NULL},
+	[TIMING_CONTACT] = {"init connected", NULL},
+	[TIMING_STARTED] = {"command started", NULL},
+	[TIMING_OUTPUT] = {"first output", NULL},
+	[TIMING_EXITED] = {"command exited", NULL},
+	[TIMING_ENDED] = {"VM ended", NULL},
+};
+
+uint64_t timing_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void timing_mark(struct timing *timing, enum timing_phase phase)
+{
+	timing_mark_at(timing, phase, timing_now());
+}
+
+void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns)
+{
+	if (!timing->ns[phase])
+		timing->ns[phase] = ns;
+}
+
+int timing_monitor_phase(const char *name)
+{
+	for (int i = 0; i < TIMING_COUNT; i++)
+		if (phases[i].monitor && !strcmp(phases[i].monitor, name))
+			return i;
+	return -ENOENT;
+}
+
+void timing_print(const struct timing *timing, FILE *out)
+{
+	uint64_t start = timing->ns[TIMING_HULL];
+	uint64_t before = start;
+
+	fprintf(out, "%-18s %10s %10s\n", "phase", "at ms", "took ms");
+	for (int i = 0; i < TIMING_COUNT; i++) {
+		uint64_t ns = timing->ns[i];
+
+		if (!ns)
+			continue;
+		/* A mark that is another program's word may lie anywhere. */
+		fprintf(out, "%-18s %10.2f %10.2f\n", phases[i].label,
+			(double)(int64_t)(ns - start) / 1e6, (double)(int64_t)(ns - before) / 1e6);
+		before = ns;
+	}
+}

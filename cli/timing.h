@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// When each phase of a run was reached: the table of --timing.
+#pragma once
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* In the order in which they are printed, which is the order of a usual run. */
+enum timing_phase {
+	TIMING_HULL,  /* main() of hull */
+	TIMING_IMAGE, /* image ready */
+	TIMING_SPAWN, /* hull-vmm started by hull */
+	TIMING_VMM,   /* main() of hull-vmm; this and the next five are its word */
+	TIMING_KVM,
+	TIMING_MEMORY,
+	TIMING_DEVICES,
+	TIMING_KERNEL,
+	TIMING_RUN,
+	TIMING_INIT,    /* hull-init began; the guest's word, mapped to the host's clock */
+	TIMING_CONTACT, /* hull-init's HELLO came */
+	TIMING_STARTED, /* the command has been executed */
+	TIMING_OUTPUT,  /* the first byte of its output came */
+	TIMING_EXITED,  /* the command ended */
+	TIMING_ENDED,   /* hull-vmm ended */
+	TIMING_COUNT,
+};
+
+/* Marks in ns of CLOCK_MONOTONIC, 0 = not reached. Zero-initialise. */
+struct timing {
+	uint64_t ns[TIMING_COUNT];
+};
+
+/* timing_now() - CLOCK_MONOTONIC in ns. Context: any thread. */
+uint64_t timing_now(void);
+
+/* timing_mark() - the phase is reached now; the first call for a phase counts. */
+void timing_mark(struct timing *timing, enum timing_phase phase);
+/* timing_mark_at() - the phase was reached at @ns; 0 is ignored. */
+void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns);
+
+/* timing_monitor_phase() - the phase that hull-vmm calls @name, or -ENOENT. */
+int timing_monitor_phase(const char *name);
+
+/* timing_print() - the table: time since hull's start, and since the row before, in ms. */
+void timing_print(const struct timing *timing, FILE *out);

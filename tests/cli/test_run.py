@@ -1,0 +1,602 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`hull run` against a stand-in for hull-vmm: what it does with options, streams, signals and guests.
+
+Usage: test_run.py HULL FAKE_MONITOR
+"""
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import termios
+import time
+import unittest
+
+HULL, FAKE = sys.argv[1:3]
+DEADLINE = 30
+
+
+def blob(layout, data, media_type):
+    """Put a blob into an OCI layout; its descriptor."""
+    digest = hashlib.sha256(data).hexdigest()
+    folder = os.path.join(layout, "blobs", "sha256")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, digest), "wb") as f:
+        f.write(data)
+    return {"mediaType": media_type, "digest": "sha256:" + digest, "size": len(data)}
+
+
+def make_image(layout, config):
+    """An OCI layout with one layer of one empty folder."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        entry = tarfile.TarInfo("etc")
+        entry.type = tarfile.DIRTYPE
+        entry.mode = 0o755
+        tar.addfile(entry)
+    data = layer.getvalue()
+    machine = os.uname().machine
+    prefix = "application/vnd.oci.image."
+    layer_at = blob(layout, data, prefix + "layer.v1.tar")
+    config_at = blob(layout, json.dumps({
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[machine],
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [layer_at["digest"]]},
+    }).encode(), prefix + "config.v1+json")
+    manifest = blob(layout, json.dumps({
+        "schemaVersion": 2,
+        "mediaType": prefix + "manifest.v1+json",
+        "config": config_at,
+        "layers": [layer_at],
+    }).encode(), prefix + "manifest.v1+json")
+    manifest["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
+    with open(os.path.join(layout, "index.json"), "w", encoding="utf-8") as f:
+        json.dump({"schemaVersion": 2, "manifests": [manifest]}, f)
+    with open(os.path.join(layout, "oci-layout"), "w", encoding="utf-8") as f:
+        f.write('{"imageLayoutVersion": "1.0.0"}')
+
+
+def processes_of(folder):
+    """Pids of processes whose program lies in a folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/exe").startswith(folder + "/"):
+                with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+                    if f.read().rsplit(")", 1)[1].split()[0] != "Z":
+                        found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def wait_for(condition, seconds=5):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return bool(condition())
+
+
+class RunTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = os.path.realpath(tempfile.mkdtemp(prefix="hull-cli-"))
+        cls.stage = os.path.join(cls.dir, "stage")
+        os.makedirs(os.path.join(cls.stage, "bin"))
+        os.makedirs(os.path.join(cls.stage, "lib", "hull"))
+        cls.hull = os.path.join(cls.stage, "bin", "hull")
+        shutil.copy(HULL, cls.hull)
+        shutil.copy(FAKE, os.path.join(cls.stage, "bin", "hull-vmm"))
+        for name in ("vmlinux", "initramfs"):
+            with open(os.path.join(cls.stage, "lib", "hull", name), "w", encoding="utf-8"):
+                pass
+        cls.image = os.path.join(cls.dir, "image")
+        make_image(cls.image, {"Cmd": ["sh", "-c", "echo image cmd $FROM_IMAGE"],
+                               "Env": ["FROM_IMAGE=yes", "BOTH=image"]})
+        cls.store = os.path.join(cls.dir, "store")
+        # The first run builds the image.
+        cls.start_env = dict(os.environ, HULL_STORE=cls.store)
+        subprocess.run([cls.hull, "run", cls.image, "true"], env=cls.start_env, check=True,
+                       timeout=DEADLINE)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.dir)
+
+    def tearDown(self):
+        if not wait_for(lambda: not processes_of(self.stage)):
+            left = processes_of(self.stage)
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            self.fail(f"left behind: {left}")
+        self.assertEqual(os.listdir(os.path.join(self.store, "tmp")), [])
+
+    def env(self, guest=None, extra=None):
+        env = dict(self.start_env, **(extra or {}))
+        if guest:
+            env["FAKE_GUEST"] = guest
+        return env
+
+    def run_hull(self, *args, guest=None, data=None, extra=None, **kw):
+        """hull run ARGS; standard input is closed or @data."""
+        if data is None and "stdin" not in kw:
+            kw["stdin"] = subprocess.DEVNULL
+        return subprocess.run([self.hull, "run", *args], env=self.env(guest, extra), input=data,
+                              capture_output=True, timeout=DEADLINE, check=False, **kw)
+
+    def start(self, *args, guest=None, **kw):
+        return subprocess.Popen([self.hull, "run", *args], env=self.env(guest), **kw)
+
+    def sh(self, script, *options, **kw):
+        return self.run_hull(*options, self.image, "sh", "-c", script, **kw)
+
+    def check(self, result, code, out=None, err=None):
+        self.assertEqual(result.returncode, code, result.stderr)
+        if out is not None:
+            self.assertEqual(result.stdout, out)
+        if err is not None:
+            self.assertRegex(result.stderr.decode(), err)
+
+    def fails(self, result, err, code=125):
+        """One line on standard error, nothing else."""
+        self.check(result, code, b"", err)
+        self.assertEqual(result.stderr.count(b"\n"), 1, result.stderr)
+
+    # Commands and options
+
+    def test_help_and_version(self):
+        for args, text in ((["--help"], b"Commands:"), (["help", "run"], b"--env-file FILE"),
+                           (["run", "--help"], b"Examples:"), (["--version"], b"hull 0.")):
+            r = subprocess.run([self.hull, *args], capture_output=True, check=True)
+            self.assertIn(text, r.stdout)
+            self.assertEqual(r.stderr, b"")
+        for line in subprocess.run([self.hull, "help", "run"], capture_output=True,
+                                   check=True).stdout.splitlines():
+            self.assertLessEqual(len(line), 100)
+
+    def test_help_to_a_full_disk_fails(self):
+        with open("/dev/full", "wb") as full:
+            r = subprocess.run([self.hull, "--help"], stdout=full, stderr=subprocess.PIPE,
+                               check=False)
+        self.assertEqual(r.returncode, 125)
+
+    def test_usage_errors(self):
+        self.fails(self.run_hull(), "no image is given")
+        self.fails(self.run_hull("--bogus", "x"), '^hull: unknown option "--bogus"')
+        self.fails(self.run_hull("-Z", "x"), 'unknown option "-Z"')
+        self.fails(self.run_hull("-e"), "-e needs a value")
+        self.fails(self.run_hull("--cpus", "1.5", "x"), 'cpus: "1.5" is not a whole number')
+        self.fails(self.run_hull("--cpus", "33", "x"), "33 is not from 1 to 32")
+        self.fails(self.run_hull("--memory", "8M", "x"), "too small to boot")
+        self.fails(self.run_hull("--memory", "100T", "x"), "more than this host has")
+        self.fails(self.run_hull("--memory", "lots", "x"), "not a size")
+        self.fails(self.run_hull("--disk", "1K", "x"), "--disk: 1K is not from")
+        self.fails(self.run_hull("--disk=1G", "--read-only", "x"), "exclude each other")
+        self.fails(self.run_hull("--workdir", "a", "x"), "not an absolute path")
+        self.fails(self.run_hull("--hostname", "-a", "x"), "not a host name")
+        self.fails(self.run_hull("--name", "a/b", "x"), "not a name")
+        self.fails(self.run_hull("--start-timeout", "0", "x"), "not from 1")
+        self.fails(self.run_hull("--tty=maybe", "x"), "neither")
+        self.fails(self.run_hull("-e", "=x", "x"), "no variable name")
+        self.fails(self.run_hull("--env-file", "/nonexistent", "x"), "/nonexistent: No such file")
+        r = subprocess.run([self.hull, "walk"], capture_output=True, check=False)
+        self.fails(r, '"walk" is not a command')
+
+    def test_missing_image(self):
+        self.fails(self.run_hull(os.path.join(self.dir, "nowhere")), "nowhere")
+
+    def test_missing_parts(self):
+        stage = os.path.join(self.dir, "half")
+        os.makedirs(os.path.join(stage, "bin"))
+        shutil.copy(HULL, os.path.join(stage, "bin", "hull"))
+        r = subprocess.run([os.path.join(stage, "bin", "hull"), "run", self.image],
+                           capture_output=True, env=self.env(), check=False)
+        self.fails(r, "half/bin/hull-vmm, a part of hull: No such file")
+
+    def test_monitor_arguments(self):
+        r = self.run_hull("--cpus=3", "--memory", "256m", "--kernel", "/k", "--disk", "1M", "-i",
+                          self.image, guest="args")
+        self.check(r, 0)
+        words = r.stdout.decode().split("\n")
+        pairs = list(zip(words[1::2], words[2::2]))
+        for pair in (("--cpus", "3"), ("--memory", "256"), ("--kernel", "/k"),
+                     ("--initrd", os.path.join(self.stage, "lib/hull/initramfs"))):
+            self.assertIn(pair, pairs)
+        disks = [value for name, value in pairs if name == "--disk"]
+        self.assertEqual(len(disks), 2)
+        self.assertTrue(disks[0].endswith(",ro"))
+
+    def test_monitor_gets_no_other_descriptor(self):
+        extra = os.open("/dev/null", os.O_RDONLY)
+        os.set_inheritable(extra, True)
+        r = self.run_hull(self.image, guest="args", pass_fds=[extra])
+        os.close(extra)
+        self.assertEqual(re.findall(rb"open (\d+)", r.stdout),
+                         [b"%d" % fd for fd in range(0, 7)])
+
+    # What runs
+
+    def test_image_command_and_arguments(self):
+        self.check(self.run_hull(self.image), 0, b"image cmd yes\n", "^$")
+        self.check(self.run_hull(self.image, "echo", "-n", "a b"), 0, b"a b")
+        self.check(self.run_hull("--entrypoint", "echo", self.image), 0, b"\n")
+        self.check(self.run_hull("--entrypoint", "echo", self.image, "x"), 0, b"x\n")
+        self.check(self.run_hull("--entrypoint", "", self.image, "echo", "y"), 0, b"y\n")
+        self.check(self.run_hull("--rm", "--", self.image, "echo", "--rm"), 0, b"--rm\n")
+
+    def test_environment(self):
+        path = os.path.join(self.dir, "env")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("# comment\n\nIN_FILE= spaces \"kept\" \nBOTH=file\nOWN\nUNSET_HERE\r\n")
+        r = self.run_hull("--env-file", path, "-e", "A=b=c", "-eD=1", "--env=OWN2", "-e", "D=2",
+                          "--hostname", "box", self.image, "env", extra={"OWN": "1", "OWN2": "2"})
+        self.check(r, 0)
+        self.assertEqual(sorted(r.stdout.decode().splitlines()), sorted([
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOSTNAME=box", "FROM_IMAGE=yes", "BOTH=file", "IN_FILE= spaces \"kept\" ", "OWN=1",
+            "OWN2=2", "A=b=c", "D=2"]))
+
+    def test_too_large(self):
+        big = ["x" * 100000] * 3
+        self.fails(self.run_hull(self.image, "echo", *big), "too large: more than 256 KiB")
+
+    def test_exit_codes(self):
+        for code in (0, 1, 42, 255):
+            self.check(self.sh(f"exit {code}"), code, b"", "^$")
+        self.check(self.sh("kill -9 $$"), 137, b"", "^$")
+        self.check(self.sh("kill -SEGV $$"), 139, b"", "^$")
+        self.fails(self.run_hull(self.image, "/nonexistent/x"), "^hull: ", 127)
+        self.fails(self.run_hull(self.image, "/etc/passwd"), "^hull: ", 126)
+
+    # Streams
+
+    def test_streams_stay_apart(self):
+        self.check(self.sh("echo out; echo err >&2; echo out2"), 0, b"out\nout2\n", "^err\n$")
+
+    def test_binary_both_ways(self):
+        data = os.urandom(10 << 20)
+        self.check(self.run_hull("-i", self.image, "cat", data=data), 0, data, "^$")
+
+    def test_files(self):
+        data = os.urandom(3 << 20)
+        with tempfile.TemporaryFile() as src, tempfile.TemporaryFile() as dst:
+            src.write(data)
+            src.seek(0)
+            p = self.start("-i", self.image, "cat", stdin=src, stdout=dst)
+            self.assertEqual(p.wait(DEADLINE), 0)
+            dst.seek(0)
+            self.assertEqual(dst.read(), data)
+
+    def test_stdin_is_empty_without_interactive(self):
+        r = self.run_hull(self.image, "cat", data=b"unread")
+        self.check(r, 0, b"")
+
+    def test_stdin_end_of_file(self):
+        self.check(self.sh("cat; echo after", "-i", data=b""), 0, b"after\n")
+
+    def test_command_that_ignores_its_input(self):
+        p = self.start("-i", self.image, "true", stdin=subprocess.PIPE)
+        self.assertEqual(p.wait(DEADLINE), 0)
+        p.stdin.close()
+
+    def test_stdin_is_left_when_the_command_closed_it(self):
+        r, w = os.pipe()
+        p = self.start("-i", self.image, "sh", "-c", "exec <&-; echo closed; sleep 0.3", stdin=r,
+                       stdout=subprocess.PIPE)
+        self.assertEqual(p.stdout.readline(), b"closed\n")
+        time.sleep(0.1)
+        os.write(w, b"for the next")
+        self.assertEqual(p.wait(DEADLINE), 0)
+        p.stdout.close()
+        os.close(w)
+        self.assertEqual(os.read(r, 100), b"for the next")
+        os.close(r)
+
+    def test_reader_that_leaves(self):
+        p = self.start(self.image, "sh", "-c", "trap '' PIPE; while echo x; do :; done 2>/dev/null;"
+                       "exit 3", stdout=subprocess.PIPE)
+        self.assertEqual(p.stdout.read(2), b"x\n")
+        p.stdout.close()
+        self.assertEqual(p.wait(DEADLINE), 3)
+        p = self.start(self.image, "yes", stdout=subprocess.PIPE)
+        p.stdout.read(2)
+        p.stdout.close()
+        # The stand-in's command writes to a socket, where a blocked write may fail without SIGPIPE.
+        self.assertIn(p.wait(DEADLINE), (1, 128 + signal.SIGPIPE))
+
+    def test_full_disk(self):
+        with open("/dev/full", "wb") as full:
+            p = self.start(self.image, "sh", "-c", "echo x; exit 4", stdout=full,
+                           stderr=subprocess.PIPE)
+            err = p.communicate(timeout=DEADLINE)[1]
+        self.assertEqual(p.returncode, 4)
+        self.assertEqual(err, b"hull: standard output: No space left on device\n")
+
+    def test_slow_reader_gets_all(self):
+        p = self.start(self.image, "head", "-c", "1000000", "/dev/zero", stdout=subprocess.PIPE)
+        time.sleep(0.5)
+        self.assertIsNone(p.poll())
+        self.assertEqual(len(p.stdout.read()), 1000000)
+        p.stdout.close()
+        self.assertEqual(p.wait(DEADLINE), 0)
+
+    def test_shared_descriptors_keep_their_flags(self):
+        r, w = os.pipe()
+        p = self.start("-i", self.image, "cat", stdin=r, stdout=w)
+        time.sleep(0.3)
+        for fd in (r, w):
+            self.assertFalse(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK)
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(DEADLINE), 143)
+        os.close(r)
+        os.close(w)
+
+    def test_nonblocking_descriptors(self):
+        data = os.urandom(1 << 20)
+        r, w = os.pipe()
+        in_r, in_w = os.pipe()
+        os.set_blocking(w, False)
+        os.set_blocking(in_r, False)
+        p = self.start("-i", self.image, "cat", stdin=in_r, stdout=w)
+        os.close(w)
+        os.close(in_r)
+        feeder = os.fork()
+        if not feeder:
+            os.close(r)
+            with os.fdopen(in_w, "wb") as f:
+                time.sleep(0.2)
+                f.write(data)
+            os._exit(0)
+        os.close(in_w)
+        with os.fdopen(r, "rb") as f:
+            self.assertEqual(f.read(), data)
+        self.assertEqual(p.wait(DEADLINE), 0)
+        os.waitpid(feeder, 0)
+
+    def test_closed_descriptors(self):
+        r = subprocess.run(["sh", "-c", '"$0" run "$1" sh -c "echo x; echo y >&2; exit 5" <&- >&-',
+                            self.hull, self.image], env=self.env(), stderr=subprocess.PIPE,
+                           check=False, timeout=DEADLINE)
+        self.check(r, 5, None, "^y\n$")
+
+    # Signals
+
+    def started(self, script, *options, guest=None, **kw):
+        """A container that runs @script and has said "ready"."""
+        p = self.start(*options, self.image, "sh", "-c", script, guest=guest,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+        self.assertEqual(p.stdout.readline().strip(), b"ready")
+        return p
+
+    def ended(self, p, code):
+        out, err = p.communicate(timeout=DEADLINE)
+        self.assertEqual(p.returncode, code, err)
+        return out, err
+
+    def test_signals_are_passed_on(self):
+        for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2"):
+            p = self.started(f"trap 'echo got; exit 7' {name}; echo ready; "
+                             "while :; do sleep 0.05; done")
+            p.send_signal(getattr(signal, "SIG" + name))
+            self.assertEqual(self.ended(p, 7), (b"got\n", b""))
+
+    def test_signal_that_kills(self):
+        p = self.started("echo ready; exec sleep 20")
+        p.terminate()
+        self.assertEqual(self.ended(p, 143), (b"", b""))
+
+    def test_signal_that_is_ignored_at_the_start_stays_ignored(self):
+        p = self.started("trap 'exit 9' HUP; echo ready; for i in 1 2 3 4 5; do sleep 0.1; done",
+                         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+                         restore_signals=False)
+        p.send_signal(signal.SIGHUP)
+        self.ended(p, 0)
+
+    def test_signal_before_the_start(self):
+        for signo in (signal.SIGINT, signal.SIGTERM):
+            p = self.start(self.image, guest="silent", stderr=subprocess.PIPE)
+            self.assertTrue(wait_for(lambda: len(processes_of(self.stage)) == 2))
+            time.sleep(0.1)
+            p.send_signal(signo)
+            self.assertEqual(self.ended(p, 128 + signo)[1], b"")
+
+    def test_sigkill_leaves_nothing(self):
+        p = self.started("echo ready; exec sleep 20", "--name", "victim")
+        self.assertEqual(len(processes_of(self.stage)), 2)
+        p.kill()
+        self.ended(p, -9)
+        self.assertTrue(wait_for(lambda: not processes_of(self.stage), 2))
+        self.check(self.run_hull("--name", "victim", self.image, "true"), 0)
+
+    def test_signal_while_output_waits(self):
+        p = self.start(self.image, "sh", "-c", "head -c 1000000 /dev/zero & sleep 0.2; exit 3",
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.6)
+        p.terminate()
+        self.assertIn(p.wait(DEADLINE), (3, 143))
+        p.stdout.close()
+        p.stderr.close()
+
+    def test_names_are_unique(self):
+        p = self.started("echo ready; exec sleep 20", "--name", "twin")
+        self.fails(self.run_hull("--name", "twin", self.image, "true"),
+                   "name twin: in use by another running container")
+        self.check(self.run_hull("--name", "twin2", self.image, "true"), 0)
+        p.terminate()
+        self.ended(p, 143)
+
+    # Guests and monitors that fail
+
+    def test_guest_that_never_dials(self):
+        start = time.monotonic()
+        r = self.run_hull("--start-timeout", "1", self.image, guest="silent")
+        self.check(r, 125, b"", r"^hull: no contact from the guest within 1 s; the last lines of its "
+                   r"console:\n    booting, and booting\n$")
+        self.assertLess(time.monotonic() - start, 5)
+
+    def test_guest_that_panics(self):
+        r = self.run_hull(self.image, guest="exit=18")
+        self.check(r, 125, b"", r"^hull: the guest's kernel panicked; the last lines of its "
+                   r"console:\n    \[    0.1\] guest's \?\[31mfirst words\n    \[.*last words\n$")
+
+    def test_guest_that_ends(self):
+        for code, text in ((0, "powered off before"), (16, "rebooted before"),
+                           (17, "triple fault")):
+            self.check(self.run_hull(self.image, guest=f"exit={code}"), 125, b"", text)
+
+    def test_monitor_that_reports(self):
+        for code in (1, 19, 152, 153):
+            self.fails(self.run_hull(self.image, guest=f"exit={code}"),
+                       "^hull-vmm: something is wrong\n$")
+
+    def test_monitor_that_is_killed(self):
+        self.fails(self.run_hull(self.image, "sleep", "1", guest="killed"),
+                   r"hull-vmm was killed by signal 9 \(Killed\)")
+
+    def test_guest_that_hangs_up(self):
+        r = self.run_hull(self.image, "true", guest="vanish")
+        self.check(r, 125, b"", "closed its control connection")
+
+    def test_guests_that_break_the_protocol(self):
+        for guest, text in (("hello", "unreadable"), ("early", "out of turn"),
+                            ("twice", "out of turn"), ("long", "unreadable")):
+            with self.subTest(guest):
+                self.fails(self.run_hull(self.image, "sleep", "1", guest=guest), text)
+
+    def test_guest_that_dials_anything(self):
+        self.check(self.run_hull(self.image, "echo", "x", guest="ports"), 0, b"x\n", "^$")
+
+    def test_guest_that_floods(self):
+        self.check(self.run_hull(self.image, "echo", "x", guest="flood"), 0, b"x\n", "^$")
+
+    def test_guest_that_does_not_power_off(self):
+        p = self.started("echo ready; exit 6", guest="lazy")
+        time.sleep(0.3)
+        p.terminate()
+        self.ended(p, 6)
+
+    def test_guest_that_ignores_signals(self):
+        p = self.started("echo ready; sleep 1", guest="deaf")
+        for _ in range(2000):
+            p.send_signal(signal.SIGUSR1)
+        self.ended(p, 0)
+
+    def test_timing(self):
+        r = self.run_hull("--timing", self.image, "echo", "x")
+        self.check(r, 0, b"x\n")
+        rows = [line[:18].strip() for line in r.stderr.decode().splitlines()[1:]]
+        self.assertEqual(rows, ["hull started", "image ready", "monitor spawned",
+                                "monitor started", "first KVM_RUN", "init started",
+                                "init connected", "command started", "first output",
+                                "command exited", "VM ended"])
+
+    # Terminals
+
+    def on_tty(self, *args, guest=None):
+        """hull on a terminal of its own: (pid, master, the terminal's settings before)."""
+        master, slave = os.openpty()
+        before = termios.tcgetattr(slave)
+        self.resize(master, 33, 77)
+        pid = os.fork()
+        if not pid:
+            os.setsid()
+            for fd in range(3):
+                os.dup2(slave, fd)
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            os.execve(self.hull, [self.hull, "run", *args], self.env(guest))
+        os.close(slave)
+        return pid, master, before
+
+    def resize(self, master, rows, columns):
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read_until(self, master, text):
+        data = b""
+        while text not in data:
+            self.assertTrue(select.select([master], [], [], DEADLINE)[0], data)
+            try:
+                got = os.read(master, 4096)
+            except OSError:
+                got = b""
+            if not got:
+                break
+            data += got
+        self.assertIn(text, data)
+        return data
+
+    def code_of(self, pid):
+        self.assertTrue(wait_for(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT |
+                                                   os.WNOHANG), DEADLINE))
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def test_terminal(self):
+        pid, master, before = self.on_tty("-it", self.image, "sh", "-c",
+                                  "tty; stty size; echo $TERM; read x; echo got $x; exit 3")
+        data = self.read_until(master, b"xterm")
+        self.assertIn(b"/dev/pts/", data)
+        self.assertIn(b"33 77", data)
+        self.assertFalse(termios.tcgetattr(master)[3] & termios.ICANON)
+        os.write(master, b"abc\r")
+        self.read_until(master, b"got abc")
+        self.assertEqual(self.code_of(pid), 3)
+        self.assertEqual(termios.tcgetattr(master), before)
+        os.close(master)
+
+    def test_terminal_interrupt_and_resize(self):
+        pid, master, _ = self.on_tty("-it", self.image, "sh", "-c",
+                                     "trap 'stty size' WINCH; trap 'echo int; exit 9' INT; echo ready;"
+                                     "while :; do sleep 0.05; done")
+        self.read_until(master, b"ready")
+        self.resize(master, 40, 90)
+        self.read_until(master, b"40 90")
+        os.write(master, b"\x03")
+        self.read_until(master, b"int")
+        self.assertEqual(self.code_of(pid), 9)
+        os.close(master)
+
+    def test_terminal_is_restored_after_sigkill(self):
+        pid, master, before = self.on_tty("-it", self.image, "sh", "-c", "echo ready; sleep 20")
+        self.read_until(master, b"ready")
+        self.assertNotEqual(termios.tcgetattr(master), before)
+        # Hold the terminal: otherwise its last user is gone with hull.
+        slave = os.open(os.ttyname(os.open(f"/proc/{pid}/fd/0", os.O_RDWR | os.O_NOCTTY)),
+                        os.O_RDWR | os.O_NOCTTY)
+        os.kill(pid, signal.SIGKILL)
+        self.assertEqual(self.code_of(pid), -9)
+        self.assertTrue(wait_for(lambda: termios.tcgetattr(master) == before))
+        os.close(slave)
+        os.close(master)
+
+    def test_interrupt_without_tty_goes_to_the_group(self):
+        inner = "trap 'echo inner; exit' INT; echo ready; while :; do sleep 0.05; done"
+        pid, master, _ = self.on_tty("-e", "INNER=" + inner, self.image, "sh", "-c",
+                                     "trap 'exit 4' INT; sh -c \"$INNER\"; exit 5")
+        self.read_until(master, b"ready")
+        os.write(master, b"\x03")
+        self.read_until(master, b"inner")
+        self.assertEqual(self.code_of(pid), 4)
+        os.close(master)
+
+    def test_tty_without_a_terminal(self):
+        r = self.run_hull("-t", self.image, "sh", "-c", "test -t 1 && echo tty")
+        self.check(r, 0, b"tty\r\n", "^$")
+        r = self.run_hull("-it", self.image, "sh", "-c", "test -t 1 && echo tty")
+        self.check(r, 0, b"tty\r\n", "hull: warn: standard input is not a terminal")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
