@@ -27,22 +27,27 @@ hash_of() {
 }
 
 # cache_make DIR COMMAND...: unless DIR is there, runs COMMAND with a fresh temporary folder as last argument and
-# renames that to DIR, or ends the script. Two that race both build and one result stays: a DIR is complete or absent.
+# renames that to DIR, or ends the script. A DIR is complete or absent. The lock spares the second of two that race
+# the work; correctness does not need it.
 # Call it alone on a line: in a condition bash would go on after the first command that fails in COMMAND.
 cache_make() {
-	local dir=$1 status
+	local dir=$1 status lock
 	shift
 	[ ! -d "$dir" ] || return 0
 	mkdir -p "${dir%/*}"
 	set +e
 	(
 		set -e
+		exec {lock}>"$dir.lock"
+		flock -n $lock || { note "waiting for another build of ${dir##*/}" && flock $lock; }
+		[ ! -d "$dir" ] || exit 0
 		tmp=$(mktemp -d "${dir%/*}/.tmp.XXXXXXXX")
 		trap 'rm -rf "$tmp"' EXIT
 		trap 'exit 130' HUP INT TERM
 		chmod 755 "$tmp"
 		"$@" "$tmp"
 		mv -T "$tmp" "$dir" 2>/dev/null || [ -d "$dir" ]
+		rm -f "$dir.lock"
 	)
 	status=$?
 	set -e
