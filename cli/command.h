@@ -19,4 +19,5 @@ struct command {
 	int (*run)(char *const *argv);
 };
 
+extern const struct command cmd_pull;
 extern const struct command cmd_run;

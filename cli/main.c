@@ -9,6 +9,7 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
+	&cmd_pull,
 	&cmd_run,
 };
 
