@@ -81,6 +81,7 @@ int layer_stream_open(struct layer_stream *stream, struct err *err)
 	r = archive_read_next_header(stream->raw, &entry);
 	if (r != ARCHIVE_OK && r != ARCHIVE_EOF)
 		return raw_failed(stream, err);
+	stream->empty = r == ARCHIVE_EOF;
 	return 0;
 }
 
@@ -103,6 +104,8 @@ ssize_t layer_stream_read(struct layer_stream *stream, const void **ret_data, st
 
 	if (stream->failure)
 		return stream->failure;
+	if (stream->empty)
+		return 0;
 	do
 		r = archive_read_data_block(stream->raw, ret_data, &n, &offset);
 	while (r == ARCHIVE_OK && !n);

@@ -4,6 +4,7 @@
 
 #include "image/digest.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,6 +20,7 @@ struct err;
  * @fd:		of the blob; not owned. Alternatively @data and @data_left, for tests.
  * @name:	of the layer, for messages; not owned
  * @blob_digest, @diff_id:	of the compressed and the plain bytes; NULL to check nothing
+ * @empty:	there are no bytes at all
  * @failure:	-errno of the first read that failed, else 0
  */
 struct layer_stream {
@@ -32,6 +34,7 @@ struct layer_stream {
 	struct digest_state diff_state;
 	struct archive *raw;
 	uint64_t produced;
+	bool empty;
 	int failure;
 	uint8_t *buf;
 };

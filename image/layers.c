@@ -12,6 +12,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <locale.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -105,9 +106,18 @@ static bool xattr_is_kept(const char *name)
 	       !strcmp(name, "system.posix_acl_default");
 }
 
+static bool has_xattr(const struct tree_inode *inode, const char *name)
+{
+	const struct tree_xattr *xattr = inode->xattrs;
+
+	while (xattr && strcmp(xattr->name, name) != 0)
+		xattr = xattr->next;
+	return xattr;
+}
+
 static int read_xattrs(struct layer *layer, struct tree_inode *inode)
 {
-	size_t total = 0, size;
+	size_t total = 0, count = 0, size;
 	const void *value;
 	const char *name;
 
@@ -116,6 +126,11 @@ static int read_xattrs(struct layer *layer, struct tree_inode *inode)
 		int r;
 
 		if (!name || !xattr_is_kept(name))
+			continue;
+		if (++count > XATTR_COUNT_MAX)
+			return entry_bad(layer, "too many extended attributes");
+		/* Some archivers write each in two forms. */
+		if (has_xattr(inode, name))
 			continue;
 		if (strlen(name) > XATTR_NAME_MAX)
 			return entry_bad(layer, "name of an extended attribute is too long");

@@ -29,6 +29,8 @@
 /* Extended attributes of one file: ext4 has one block for them beside the inode's own space. */
 #define XATTR_BYTES_MAX 4000
 #define XATTR_NAME_MAX 255
+/* Their number: more don't fit in the block; some archivers write each twice. */
+#define XATTR_COUNT_MAX 512
 
 /* One file's length, holes included: far below what an extent tree of 32-bit block numbers can
  * address. */

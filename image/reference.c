@@ -114,6 +114,10 @@ static bool host_is_valid(const char *text, size_t n)
 
 	if (!host || host > n || strspn(text, valid) < host)
 		return false;
+	if (text[0] != '[' &&
+		(!strchr(LOWER UPPER DIGIT, text[0]) ||
+			!strchr(LOWER UPPER DIGIT, text[host - 1]) || memmem(text, host, "..", 2)))
+		return false;
 	if (host == n)
 		return true;
 	return text[host] == ':' && n - host >= 2 && n - host <= 6 &&
