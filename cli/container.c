@@ -222,17 +222,16 @@ static void container_blame_monitor(struct container *c)
 	case MONITOR_REBOOT:
 		container_fail(c, true, "the guest rebooted before the command ended");
 		break;
-	case MONITOR_TRIPLE_FAULT:
-		container_fail(c, true, "the guest died of a triple fault");
-		break;
-	case MONITOR_PANIC:
-		container_fail(c, true, "the guest's kernel panicked");
-		break;
 	case MONITOR_KILLED:
 		container_fail(c, false, "hull-vmm was killed by signal %d (%s)",
 			WTERMSIG(c->monitor.status), strsignal(WTERMSIG(c->monitor.status)));
 		break;
+	case MONITOR_TRIPLE_FAULT:
+	case MONITOR_PANIC:
+		c->show_console = true;
+		__attribute__((fallthrough));
 	case MONITOR_REPORTED:
+		/* It has said so on standard error, which is ours too. */
 		container_decide(c, CONTAINER_EXIT_HULL);
 		container_end(c, 1);
 		break;
@@ -452,14 +451,14 @@ static void container_report(struct container *c)
 
 	if (error)
 		log_error("%s: %s", name, strerror(error));
-	if (!c->err.msg[0])
-		return;
 	if (!c->show_console ||
 		!monitor_console_tail(&c->monitor, text, sizeof(text), CONSOLE_LINES)) {
-		log_error("%s", c->err.msg);
+		if (c->err.msg[0])
+			log_error("%s", c->err.msg);
 		return;
 	}
-	log_error("%s; the last lines of its console:", c->err.msg);
+	log_error("%s%sthe last lines of the guest's console:", c->err.msg,
+		c->err.msg[0] ? "; " : "");
 	while ((line = strsep(&rest, "\n")) && rest)
 		fprintf(stderr, "    %s\n", line);
 }

@@ -57,9 +57,11 @@ static int envfile_load(struct buf *buf, const char *path, struct err *err)
 			break;
 		if (memchr(chunk, 0, (size_t)got))
 			return err_set(err, -EINVAL, "%s: holds a NUL byte", path);
-		if (buf_add(buf, chunk, (size_t)got) < 0)
+		if (buf->len + (size_t)got > ENVFILE_MAX)
 			return err_set(
 				err, -EFBIG, "%s: is longer than %d bytes", path, ENVFILE_MAX);
+		if (buf_add(buf, chunk, (size_t)got) < 0)
+			return err_errno(err, ENOMEM, "%s", path);
 	}
 	if (buf_add(buf, "", 1) < 0)
 		return err_errno(err, ENOMEM, "%s", path);

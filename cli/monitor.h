@@ -102,9 +102,9 @@ void monitor_fini(struct monitor *monitor);
 enum monitor_end {
 	MONITOR_POWEROFF,
 	MONITOR_REBOOT,
-	MONITOR_TRIPLE_FAULT,
+	MONITOR_TRIPLE_FAULT, /* this and the next two it has reported on standard error */
 	MONITOR_PANIC,
-	MONITOR_REPORTED, /* it has said why on standard error */
+	MONITOR_REPORTED, /* any failure of its own */
 	MONITOR_KILLED,   /* by a signal */
 };
 
