@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Run hull-init in namespaces and talk to it as hull does: test_init.py INIT_NATIVE [TEST...]
+"""Run hull-init and talk to it as hull does.
+
+test_init.py INIT_NATIVE [TEST...]                      in namespaces of this machine
+test_init.py --vm HULL_VMM KERNEL INITRAMFS [TEST...]   in virtual machines
 
 The protocol is written down a second time here, from its description, so that a mistake in the C codec shows.
 """
@@ -20,9 +23,10 @@ HELLO, START, STARTED, FAILED, EXITED, SIGNAL, RESIZE, SHUTDOWN = range(1, 9)
 ARG, ENV, CWD, USER, HOSTNAME, ROOT, TERMINAL, STREAMS, CLOCK, RLIMIT = range(1, 11)
 TMPFS, DISK, READONLY = range(3)
 STDIN, STDOUT, STDERR, TTY = 5000, 5001, 5002, 5003
-TIMEOUT = 20
+TIMEOUT = 60
 
-binary = ""
+program = []
+in_vm = False
 image = ""
 
 
@@ -55,13 +59,20 @@ class Guest:
         self.vsock, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.vsock.settimeout(TIMEOUT)
         self.scratch = tempfile.mkdtemp()
-        self.process = subprocess.Popen(
-            [binary, image_dir or image, disk or self.scratch, str(other.fileno())], pass_fds=[other.fileno()]
-        )
+        self.process = subprocess.Popen(self.command(image_dir or image, disk, other.fileno()),
+                                        pass_fds=[other.fileno()])
         other.close()
         self.ports = {}
         self.buffer = b""
         self.control = self.accept(1024)
+
+    def command(self, image_dir, disk, fd):
+        if not in_vm:
+            return [*program, image_dir, disk or self.scratch, str(fd)]
+        hull_vmm, kernel, initramfs = program
+        disks = ["--disk", make_ext4(image_dir) + ",ro"] + (["--disk", disk] if disk else [])
+        return [hull_vmm, "--kernel", kernel, "--initrd", initramfs, "--vsock", f"cid=3,fd={fd}", *disks,
+                "--cmdline", "console=ttyS0 quiet panic=-1", "--serial", "file=/dev/stderr"]
 
     def __enter__(self):
         return self
@@ -124,6 +135,16 @@ class Guest:
         assert self.process.wait(TIMEOUT) == 0
 
 
+def make_ext4(folder):
+    """The file system that hull-vmm gives the guest as its disk: a copy of @folder, kept beside it."""
+    path = folder + ".ext4"
+    if not os.path.exists(path):
+        with open(path, "wb") as file:
+            file.truncate(64 << 20)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", folder, path], check=True)
+    return path
+
+
 def read_all(sock):
     chunks = []
     while True:
@@ -168,6 +189,8 @@ def failed(args, code, *words, **kwargs):
 
 def resources_unlimited():
     """Root of this machine may lack CAP_SYS_RESOURCE when that is a container itself."""
+    if in_vm:
+        return True
     with open("/proc/self/status", encoding="ascii") as file:
         effective = [line.split()[1] for line in file if line.startswith("CapEff")][0]
     return bool(int(effective, 16) & 1 << 24)
@@ -621,7 +644,7 @@ def test_masked():
     assert shell("cat /proc/keys | wc -c; ls /sys/firmware 2>/dev/null | wc -l").split() == ["0", "0"]
     code, _, _, err = run(["sh", "-c", "echo 1 > /proc/sys/vm/swappiness"])
     assert code and b"Read-only" in err, err
-    if os.path.exists("/proc/sysrq-trigger"):
+    if in_vm or os.path.exists("/proc/sysrq-trigger"):
         code, _, _, err = run(["sh", "-c", "echo h > /proc/sysrq-trigger"])
         assert code and b"Read-only" in err, err
 
@@ -678,13 +701,21 @@ def test_readonly_root():
 
 
 def test_disk():
-    disk = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
+    disk = tempfile.mkdtemp()
     try:
-        shell("echo first > /usr/new", root=DISK, disk=disk)
-        assert shell("cat /usr/new", root=DISK, disk=disk) == "first\n"
+        if in_vm:
+            path = make_ext4(disk)
+        else:
+            path = disk
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
+        shell("echo first > /usr/new", root=DISK, disk=path)
+        assert shell("cat /usr/new", root=DISK, disk=path) == "first\n"
+        if in_vm:
+            check = subprocess.run(["dumpe2fs", "-h", path], check=True, capture_output=True, text=True)
+            assert "clean" in [line.split()[-1] for line in check.stdout.splitlines() if "state:" in line], check
     finally:
-        subprocess.run(["umount", disk], check=True)
+        if not in_vm:
+            subprocess.run(["umount", disk], check=True)
         os.rmdir(disk)
 
 
@@ -725,14 +756,18 @@ def make_image(root):
 
 
 def main():
-    global binary, image
-    binary = sys.argv[1]
+    global program, in_vm, image
+    names = sys.argv[1:]
+    in_vm = names[0] == "--vm"
+    program, names = (names[1:4], names[4:]) if in_vm else (names[:1], names[1:])
     if os.geteuid() or not shutil.which("busybox"):
         print("skipped: needs root and a static busybox")
         sys.exit(77)
+    scratch = tempfile.mkdtemp()
+    tempfile.tempdir = scratch
     image = tempfile.mkdtemp()
     make_image(image)
-    names = sys.argv[2:] or [name for name in globals() if name.startswith("test_")]
+    names = names or [name for name in globals() if name.startswith("test_")]
     bad = 0
     for name in names:
         start = time.monotonic()
@@ -743,7 +778,7 @@ def main():
             result = f"FAILED: {type(error).__name__} {error}"
             bad += 1
         print(f"{name}: {result} ({time.monotonic() - start:.2f} s)", flush=True)
-    shutil.rmtree(image)
+    shutil.rmtree(scratch)
     try:
         os.rmdir("/sys/fs/cgroup/container")
     except OSError:
