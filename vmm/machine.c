@@ -32,6 +32,7 @@ static int add_slot(struct machine *machine, struct virtio_dev *dev, struct err 
 	int r;
 
 	slot->dev = dev;
+	slot->irq.fd = -1;
 	r = irq_init(&slot->irq);
 	if (!r)
 		r = vm_bind_irq(vm, arch_slot_gsi(n), slot->irq.fd);
@@ -115,7 +116,7 @@ int machine_init(
 {
 	int r;
 
-	*machine = (struct machine){.vm = vm};
+	*machine = (struct machine){.vm = vm, .serial_irq.fd = -1};
 	r = console_init(&machine->console, vm, &config->serial, err);
 	if (!r)
 		r = add_serial(machine, err);
@@ -133,17 +134,22 @@ void machine_fini(struct machine *machine)
 	uint64_t dropped;
 
 	if (machine->serial.loop) {
-		serial_flush(&machine->serial);
 		dropped = serial_dropped(&machine->serial);
+		serial_fini(&machine->serial);
 		if (dropped)
 			log_warn("serial: %llu bytes of output were dropped",
 				(unsigned long long)dropped);
 	}
-	console_fini(&machine->console);
+	if (machine->vm)
+		irq_fini(&machine->serial_irq);
+	if (machine->vm)
+		console_fini(&machine->console);
 	for (unsigned int i = 0; i < machine->slot_count; i++) {
-		struct virtio_dev *dev = machine->slots[i].dev;
+		struct machine_slot *slot = &machine->slots[i];
 
-		dev->ops->reset(dev);
-		dev->ops->free(dev);
+		if (slot->mmio.dev)
+			virtio_mmio_fini(&slot->mmio);
+		slot->dev->ops->free(slot->dev);
+		irq_fini(&slot->irq);
 	}
 }

@@ -46,9 +46,8 @@ int machine_init(
 	struct machine *machine, struct vm *vm, const struct config *config, struct err *err);
 
 /*
- * machine_fini() - write out the console, give back the terminal, remove sockets
+ * machine_fini() - write out what devices hold, give back the terminal, remove sockets, free
  *
- * vCPUs may still be inside the guest: device memory stays, it goes with the process.
- * Context: after the loop has ended.
+ * Harmless on a zeroed or half-built machine. Context: after vcpu_stop_all().
  */
 void machine_fini(struct machine *machine);

@@ -21,7 +21,7 @@
 #define EXIT_BAD_CONFIG 152
 #define EXIT_BAD_ARGUMENTS 153
 
-/* What lives as long as the process; static, because vCPU threads use it until the very end. */
+/* What lives as long as the process, one of each. */
 static struct loop loop;
 static struct vm vm;
 static struct machine machine;
@@ -122,8 +122,11 @@ static int run(const struct config *config)
 		r = loop_run(&loop);
 		if (r < 0)
 			err_errno(&err, -r, "event loop");
-		code = r < 0 ? VM_END_ERROR : (int)vm.end;
+		if (r < 0)
+			vm_stop_from_loop(&vm, VM_END_ERROR);
+		code = (int)vm.end;
 	}
+	vcpu_stop_all(&vm);
 	machine_fini(&machine);
 	if (r < 0)
 		log_error("%s", err.msg);

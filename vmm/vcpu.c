@@ -18,6 +18,7 @@
 
 /* A vCPU thread calls one or two handlers deep; only touched pages cost memory. */
 #define VCPU_STACK_SIZE (64 * 1024)
+#define VCPU_KICK_SIGNAL SIGUSR1
 
 static int vcpu_create(struct vm *vm, unsigned int index, size_t run_size, struct err *err)
 {
@@ -118,18 +119,34 @@ static bool vcpu_exit(struct vcpu *vcpu)
 		vm_stop(vcpu->vm, VM_END_KVM);
 		return false;
 	}
+	return true;
+}
+
+/* Interrupting KVM_RUN is all that the signal is for. */
+static void on_kick(int signo)
+{
+}
+
+static bool vcpu_may_run(const struct vcpu *vcpu)
+{
 	return atomic_load_explicit(&vcpu->vm->end, memory_order_relaxed) == VM_RUNNING;
 }
 
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
+	sigset_t kick;
 	char name[16];
+
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	pthread_setname_np(pthread_self(), name);
-	for (;;) {
+	while (vcpu_may_run(vcpu)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
+			/* A kick, or an AP that got its SIPI: look again. */
 			if (errno == EINTR || errno == EAGAIN)
 				continue;
 			log_error("kvm: running vCPU %u: errno %d", vcpu->index, errno);
@@ -144,22 +161,43 @@ static void *vcpu_thread(void *arg)
 
 int vcpu_start_all(struct vm *vm, struct err *err)
 {
+	struct sigaction action = {.sa_handler = on_kick};
 	sigset_t all, old;
 	pthread_attr_t attr;
-	int r = 0;
+	int r;
+
+	if (sigaction(VCPU_KICK_SIGNAL, &action, NULL) < 0)
+		return err_errno(err, errno, "vCPU kick signal");
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, VCPU_STACK_SIZE);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* Signals are the loop's business; a vCPU thread inherits a full mask. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	for (unsigned int i = 0; i < vm->vcpu_count && !r; i++) {
+	for (unsigned int i = 0; i < vm->vcpu_count; i++) {
 		r = pthread_create(&vm->vcpus[i].thread, &attr, vcpu_thread, &vm->vcpus[i]);
-		if (r)
-			err_errno(err, r, "starting the thread of vCPU %u", i);
+		if (r) {
+			r = err_errno(err, r, "starting the thread of vCPU %u", i);
+			break;
+		}
+		vm->vcpus[i].started = true;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
-	return -r;
+	return r;
+}
+
+void vcpu_stop_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->vcpu_count; i++) {
+		struct vcpu *vcpu = &vm->vcpus[i];
+
+		if (!vcpu->started)
+			continue;
+		/* A kick right before KVM_RUN would be lost without the flag. */
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
+		pthread_kill(vcpu->thread, VCPU_KICK_SIGNAL);
+		pthread_join(vcpu->thread, NULL);
+		vcpu->started = false;
+	}
 }

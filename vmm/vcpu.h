@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct arch_entry;
@@ -10,13 +11,14 @@ struct err;
 struct kvm_run;
 struct vm;
 
-/* @index: also its APIC id. The thread ends only with the process. */
+/* @index: also its APIC id. @started: the thread is there to be joined. */
 struct vcpu {
 	struct vm *vm;
 	unsigned int index;
 	int fd;
 	struct kvm_run *run;
 	pthread_t thread;
+	bool started;
 };
 
 /*
@@ -33,3 +35,13 @@ int vcpu_create_all(
  * Context: loop thread, once, after every device is on its bus. Return: 0 or -errno.
  */
 int vcpu_start_all(struct vm *vm, struct err *err);
+
+/*
+ * vcpu_stop_all() - kick every vCPU out of the guest and join its thread
+ *
+ * The only time that the loop's thread waits for vCPUs: they answer at once, because vm->end is
+ * set and loop_call() returns without waiting once the loop has ended.
+ *
+ * Context: after loop_run() returned, or when the VM never ran.
+ */
+void vcpu_stop_all(struct vm *vm);

@@ -33,7 +33,7 @@ const char *vm_end_text(enum vm_end end);
  * @mmio, @pio:	built before the first vCPU runs, read-only afterwards
  * @end:	VM_RUNNING until the first vm_end()
  *
- * Freed by the end of the process: vCPU threads may be inside KVM_RUN until then.
+ * Guest memory and KVM's descriptors are left to the end of the process, which frees them fastest.
  */
 struct vm {
 	int kvm_fd;
