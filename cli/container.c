@@ -23,12 +23,15 @@
 /*
  * Theory of operation
  *
- *   BOOTING --STARTED--> RUNNING --EXITED--> DRAINING --output delivered--> ENDING --> VM gone
+ *   BOOTING --STARTED--> RUNNING --EXITED--> DRAINING --output delivered--> ENDING --> GONE
  *      |                    |                                                 ^
  *      +--- FAILED, a fault, a time-out, a signal before START ---------------+
  *
  * The result is decided once, by the first reason to end. ENDING escalates by a timer: the guest is
  * asked to power off, the VM's channel is closed, hull-vmm is killed.
+ *
+ * In GONE the VM has ended; output that had left it before is still delivered, which takes no time
+ * unless nobody reads it.
  *
  * When the control connection ends, the VM may be ending for a reason that hull-vmm knows better:
  * it gets a moment to exit before the connection itself is blamed.
@@ -39,6 +42,7 @@ enum container_state {
 	CONTAINER_RUNNING,
 	CONTAINER_DRAINING,
 	CONTAINER_ENDING,
+	CONTAINER_GONE,
 };
 
 /* The steps of ENDING: how long each may take. A power-off takes milliseconds, but on an emulated
@@ -48,6 +52,9 @@ enum container_state {
 #define KILL_MS 3000
 /* Between the end of the control connection and hull-vmm's. */
 #define LAST_WORDS_MS 2000
+
+/* For output of a VM that is gone: what the sockets held. */
+#define FLUSH_MS 1000
 
 /* Lines shown of the guest's console when it failed: a panic's message is followed by up to twenty
  * lines of registers and calls. */
@@ -100,11 +107,20 @@ static void ending_next(struct container *c)
 	}
 }
 
+static void container_gone(struct container *c)
+{
+	c->state = CONTAINER_GONE;
+	if (c->outputs)
+		loop_timer_set(&c->timer, FLUSH_MS);
+	else
+		loop_quit(&c->loop);
+}
+
 /* Begin ENDING, or hurry it. @step: 0 for asking the guest first, 1 for ending the VM at once. */
 static void container_end(struct container *c, int step)
 {
 	if (c->vm_gone) {
-		loop_quit(&c->loop);
+		container_gone(c);
 		return;
 	}
 	if (c->state == CONTAINER_ENDING && c->ending_step > step)
@@ -143,8 +159,12 @@ __attribute__((format(printf, 3, 4))) static void container_fail(
 /* The command has ended: is all it wrote delivered? */
 static void container_check_drained(struct container *c)
 {
-	if (c->state == CONTAINER_DRAINING && !c->outputs)
+	if (c->outputs)
+		return;
+	if (c->state == CONTAINER_DRAINING)
 		container_end(c, 0);
+	else if (c->state == CONTAINER_GONE)
+		loop_quit(&c->loop);
 }
 
 static void on_output_done(void *owner, enum stream_kind stream)
@@ -194,7 +214,7 @@ static void on_connection(struct monitor *monitor, uint32_t port, int fd)
 		return;
 	}
 	for (enum stream_kind i = 0; i < STREAM_COUNT; i++) {
-		if (ports[i] == port && c->expected & 1u << i && c->state != CONTAINER_ENDING) {
+		if (ports[i] == port && c->expected & 1u << i && c->state < CONTAINER_ENDING) {
 			container_attach(c, i, fd);
 			return;
 		}
@@ -245,7 +265,7 @@ static void on_vm_ended(struct monitor *monitor)
 	timing_mark(c->config->timing, TIMING_ENDED);
 	c->vm_gone = true;
 	if (c->state == CONTAINER_ENDING) {
-		loop_quit(&c->loop);
+		container_gone(c);
 		return;
 	}
 	/* EXITED may lie in the control connection still, behind this event in the same batch. */
@@ -339,9 +359,9 @@ static void on_ended(struct agent_host *agent, const struct agent_msg *msg)
 	struct container *c = container_of(agent, struct container, agent);
 
 	timing_mark(c->config->timing, TIMING_EXITED);
-	loop_timer_set(&c->timer, 0);
-	if (c->state == CONTAINER_ENDING)
+	if (c->state >= CONTAINER_ENDING)
 		return;
+	loop_timer_set(&c->timer, 0);
 	if (msg->type == AGENT_FAILED) {
 		if (!c->decided)
 			err_set(&c->err, -EIO, "%s", msg->failed.message);
@@ -354,7 +374,7 @@ static void on_ended(struct agent_host *agent, const struct agent_msg *msg)
 	/* All its streams were dialed before; what wasn't, never will be. */
 	monitor_drain(&c->monitor);
 	c->expected = 0;
-	if (c->state == CONTAINER_ENDING)
+	if (c->state >= CONTAINER_ENDING)
 		return;
 	c->state = CONTAINER_DRAINING;
 	container_check_drained(c);
@@ -364,7 +384,7 @@ static void on_broken(struct agent_host *agent, const char *why)
 {
 	struct container *c = container_of(agent, struct container, agent);
 
-	if (c->state == CONTAINER_ENDING || c->vm_gone)
+	if (c->state >= CONTAINER_ENDING || c->vm_gone)
 		return;
 	if (why) {
 		container_fail(c, false, "%s", why);
@@ -378,7 +398,9 @@ static void on_timer(struct loop_timer *timer)
 {
 	struct container *c = container_of(timer, struct container, timer);
 
-	if (c->state == CONTAINER_ENDING)
+	if (c->state == CONTAINER_GONE)
+		loop_quit(&c->loop);
+	else if (c->state == CONTAINER_ENDING)
 		ending_next(c);
 	else if (c->control_ended)
 		container_fail(c, true, "the guest closed its control connection");
@@ -407,7 +429,11 @@ static void on_signal(struct signals *signals, int signo, bool typed)
 	case CONTAINER_DRAINING:
 	case CONTAINER_ENDING:
 		/* The command has ended already: nothing but impatience is left to be meant. */
+		c->outputs = 0;
 		container_end(c, 1);
+		break;
+	case CONTAINER_GONE:
+		loop_quit(&c->loop);
 		break;
 	}
 }

@@ -414,6 +414,26 @@ class RunTest(unittest.TestCase):
             p.send_signal(signo)
             self.assertEqual(self.ended(p, 128 + signo)[1], b"")
 
+    def test_signal_while_the_image_is_prepared(self):
+        store = os.path.join(self.dir, "locked")
+        env = dict(self.start_env, HULL_STORE=store)
+        subprocess.run([self.hull, "run", self.image, "true"], env=env, check=True,
+                       timeout=DEADLINE)
+        shutil.rmtree(os.path.join(store, "rootfs"))
+        locks = []
+        for name in os.listdir(os.path.join(store, "locks")):
+            if name != "tmp":
+                locks.append(os.open(os.path.join(store, "locks", name), os.O_RDWR))
+                fcntl.flock(locks[-1], fcntl.LOCK_EX)
+        p = subprocess.Popen([self.hull, "run", self.image, "true"], env=env,
+                             stderr=subprocess.PIPE)
+        time.sleep(0.5)
+        self.assertIsNone(p.poll())
+        p.send_signal(signal.SIGINT)
+        self.assertEqual(self.ended(p, 130), (None, b""))
+        for fd in locks:
+            os.close(fd)
+
     def test_sigkill_leaves_nothing(self):
         p = self.started("echo ready; exec sleep 20", "--name", "victim")
         self.assertEqual(len(processes_of(self.stage)), 2)
@@ -467,6 +487,10 @@ class RunTest(unittest.TestCase):
     def test_monitor_that_is_killed(self):
         self.fails(self.run_hull(self.image, "sleep", "1", guest="killed"),
                    r"hull-vmm was killed by signal 9 \(Killed\)")
+
+    def test_output_before_the_monitor_is_killed(self):
+        r = self.run_hull(self.image, "sh", "-c", "head -c 100000 /dev/zero; kill -9 $PPID")
+        self.check(r, 125, b"\0" * 100000, "killed by signal 9")
 
     def test_guest_that_hangs_up(self):
         r = self.run_hull(self.image, "true", guest="vanish")
