@@ -34,9 +34,13 @@ void tar_begin(struct tar *tar, const char *filter)
 {
 	*tar = (struct tar){.archive = archive_write_new()};
 	ck_assert_int_eq(archive_write_set_format_pax(tar->archive), ARCHIVE_OK);
-	if (strcmp(filter, "none") != 0)
-		ck_assert_int_eq(
-			archive_write_add_filter_by_name(tar->archive, filter), ARCHIVE_OK);
+	/* By their own functions: by name all that the library has would be linked in. */
+	if (!strcmp(filter, "gzip"))
+		ck_assert_int_eq(archive_write_add_filter_gzip(tar->archive), ARCHIVE_OK);
+	else if (!strcmp(filter, "zstd"))
+		ck_assert_int_eq(archive_write_add_filter_zstd(tar->archive), ARCHIVE_OK);
+	else
+		ck_assert_str_eq(filter, "none");
 	/* No padding: not all decompressors ignore it. */
 	ck_assert_int_eq(archive_write_set_bytes_in_last_block(tar->archive, 1), ARCHIVE_OK);
 	ck_assert_int_eq(archive_write_open(tar->archive, tar, NULL, tar_bytes, NULL), ARCHIVE_OK);
