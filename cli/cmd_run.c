@@ -17,9 +17,9 @@
 
 #include <fcntl.h>
 
-/* quiet: each byte on the serial port is an exit. panic=-1: a panic ends the VM even without
- * the pvpanic device. */
-#define GUEST_CMDLINE "console=ttyS0 quiet panic=-1"
+/* loglevel: each byte on the serial port is an exit; a panic prints all the same. panic=-1: a panic
+ * ends the VM even without the pvpanic device. */
+#define GUEST_CMDLINE "console=ttyS0 loglevel=3 panic=-1"
 
 /*
  * struct run - what a run holds on to from its preparation to its end
