@@ -215,11 +215,12 @@ struct agent_rlimit {
 
 /*
  * struct agent_spec - what START carries: the container and its command
- * @args:	NULL-terminated, at least one; args[0] is looked up in the environment's PATH when it
- * has no slash
+ * @args:	NULL-terminated, at least one; args[0] is looked up in the environment's PATH when
+ * it has no slash
  * @env:	NULL-terminated "NAME=value" strings, or NULL; HOME is added when it's missing
  * @cwd:	absolute, at most AGENT_CWD_MAX, made when missing; NULL = "/"
- * @user:	as in an OCI image: USER, UID, USER:GROUP, UID:GID...; at most AGENT_USER_MAX; NULL or
+ * @user:	as in an OCI image: USER, UID, USER:GROUP, UID:GID...; at most AGENT_USER_MAX; NULL
+ * or
  * "" = root
  * @hostname:	1 to AGENT_HOSTNAME_MAX of A-Z a-z 0-9 . - _ and not first . or -; NULL = "hull"
  * @root:	where writes go
