@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// PID 1 of a test's guest: does the one thing that "probe=WORD" on the kernel command line names,
+// or the file /probe in the initramfs, tells on the console what it saw, and powers off.
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* After sys/socket.h, whose struct sockaddr it needs. */
+#include <linux/vm_sockets.h>
+
+#define PAGE_SIZE 4096ull
+#define PATTERN_SIZE (1u << 20)
+/* Where the guest listens, and where the host does. */
+#define GUEST_PORT 5000
+#define HOST_PORT 6000
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	char text[256];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (write(STDOUT_FILENO, text, (size_t)n) < 0)
+		_exit(1);
+}
+
+static void fail(const char *what)
+{
+	say("probe: %s: %s\n", what, strerror(errno));
+}
+
+static void power_off(void)
+{
+	reboot(RB_POWER_OFF);
+}
+
+static void restart(void)
+{
+	reboot(RB_AUTOBOOT);
+}
+
+static void hang(void)
+{
+	say("probe: hanging\n");
+	for (;;)
+		pause();
+}
+
+/* How many CPUs a process can be bound to and then really runs on. */
+static int count_cpus(void)
+{
+	int count = 0;
+
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		if (!sched_setaffinity(0, sizeof(set), &set) && sched_getcpu() == cpu)
+			count++;
+	}
+	return count;
+}
+
+static void info(void)
+{
+	struct sysinfo si;
+
+	sysinfo(&si);
+	say("probe: cpus %d\n", count_cpus());
+	say("probe: memory %llu MiB\n", (unsigned long long)si.totalram * si.mem_unit >> 20);
+	say("probe: acpi %s\n", access("/sys/firmware/acpi/tables", F_OK) ? "no" : "yes");
+	say("probe: disks %s%s\n", access("/dev/vda", F_OK) ? "" : "vda",
+		access("/dev/vdb", F_OK) ? "" : " vdb");
+	power_off();
+}
+
+/* Fill nine tenths of the memory, a word in each page, read all back, and tell the highest physical
+ * address. */
+static void memory(void)
+{
+	uint64_t size, entry, highest = 0;
+	struct sysinfo si;
+	uint64_t *words;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+
+	sysinfo(&si);
+	size = (uint64_t)si.freeram * si.mem_unit / 10 * 9 & ~(PAGE_SIZE - 1);
+	words = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (fd < 0 || words == MAP_FAILED) {
+		fail("memory");
+		return;
+	}
+	/* Two MiB at a time: a fault for each page would take minutes on an emulated host. */
+	madvise(words, size, MADV_HUGEPAGE);
+	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
+		words[at / sizeof(*words)] = at * 0x9e3779b97f4a7c15ull;
+	for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+		if (words[at / sizeof(*words)] != at * 0x9e3779b97f4a7c15ull) {
+			say("probe: memory differs at %llu\n", (unsigned long long)at);
+			return;
+		}
+	}
+	for (uint64_t at = 0; at < size; at += 512 * PAGE_SIZE) {
+		uint64_t page = ((uintptr_t)words + at) / PAGE_SIZE;
+
+		if (pread(fd, &entry, sizeof(entry), (off_t)(page * sizeof(entry))) !=
+			sizeof(entry))
+			break;
+		entry &= (1ull << 55) - 1;
+		if (entry > highest)
+			highest = entry;
+	}
+	say("probe: wrote %llu MiB, highest at %llu MiB\n", (unsigned long long)size >> 20,
+		(unsigned long long)(highest * PAGE_SIZE) >> 20);
+	power_off();
+}
+
+static uint8_t pattern_byte(uint32_t i)
+{
+	return (uint8_t)((i * 2654435761u) >> 24);
+}
+
+static bool disk_write(const char *path, uint8_t *data)
+{
+	int fd = open(path, O_RDWR);
+	bool good;
+
+	for (uint32_t i = 0; i < PATTERN_SIZE; i++)
+		data[i] = pattern_byte(i);
+	good = fd >= 0 && pwrite(fd, data, PATTERN_SIZE, PATTERN_SIZE) == PATTERN_SIZE &&
+	       !fsync(fd);
+	close(fd);
+	return good;
+}
+
+static bool disk_check(const char *path, uint8_t *data)
+{
+	int fd = open(path, O_RDONLY | O_DIRECT);
+	bool good = fd >= 0 && pread(fd, data, PATTERN_SIZE, PATTERN_SIZE) == PATTERN_SIZE;
+
+	for (uint32_t i = 0; i < PATTERN_SIZE && good; i++)
+		good = data[i] == pattern_byte(i);
+	close(fd);
+	return good;
+}
+
+/* The first disk is written, the second can't be. */
+static void disks(void)
+{
+	uint8_t *data = mmap(
+		NULL, PATTERN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char text[32] = "";
+	int fd;
+
+	say("probe: vda write %s\n", disk_write("/dev/vda", data) ? "good" : strerror(errno));
+	say("probe: vda read %s\n", disk_check("/dev/vda", data) ? "good" : "bad");
+	fd = open("/dev/vdb", O_RDONLY);
+	if (fd >= 0 && pread(fd, text, sizeof(text) - 1, 0) > 0)
+		say("probe: vdb begins %s\n", text);
+	close(fd);
+	fd = open("/dev/vdb", O_RDWR);
+	say("probe: vdb open for writing: %s\n", fd < 0 ? strerror(errno) : "possible");
+	say("probe: flushed\n");
+}
+
+static void disk(void)
+{
+	disks();
+	power_off();
+}
+
+static void disk_hold(void)
+{
+	disks();
+	hang();
+}
+
+static int vsock_socket(uint32_t cid, uint32_t port, bool listening)
+{
+	const struct sockaddr_vm address = {
+		.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
+	const struct sockaddr *a = (const struct sockaddr *)&address;
+	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		return -1;
+	if (listening ? bind(fd, a, sizeof(address)) || listen(fd, 8)
+		      : connect(fd, a, sizeof(address))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Listens, greets the host at its port, and then sends back to one connection what that sends. */
+static void vsock(void)
+{
+	char text[4096];
+	ssize_t n;
+	int listener = vsock_socket(VMADDR_CID_ANY, GUEST_PORT, true);
+	int fd = vsock_socket(VMADDR_CID_HOST, HOST_PORT, false);
+
+	if (listener < 0 || fd < 0 || write(fd, "hello host\n", 11) != 11) {
+		fail("vsock");
+		return;
+	}
+	n = read(fd, text, sizeof(text));
+	say("probe: the host said %.*s\n", n < 0 ? 0 : (int)n, text);
+	close(fd);
+	if (vsock_socket(VMADDR_CID_HOST, HOST_PORT + 1, false) < 0)
+		say("probe: nobody there: %s\n", strerror(errno));
+	fd = accept(listener, NULL, NULL);
+	while ((n = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t done = 0, put; done < n; done += put) {
+			put = write(fd, text + done, (size_t)(n - done));
+			if (put <= 0) {
+				fail("echo");
+				return;
+			}
+		}
+	close(fd);
+	power_off();
+}
+
+/* Sends back a line from the console. */
+static void console(void)
+{
+	char line[128];
+
+	say("probe: type\n");
+	if (fgets(line, sizeof(line), stdin))
+		say("probe: typed %s\n", line);
+	power_off();
+}
+
+static const struct {
+	const char *word;
+	void (*run)(void);
+} probes[] = {
+	{"poweroff", power_off},
+	{"reboot", restart},
+	{"hang", hang},
+	{"info", info},
+	{"memory", memory},
+	{"disk", disk},
+	{"disk-hold", disk_hold},
+	{"vsock", vsock},
+	{"console", console},
+};
+
+static const char *find_word(void)
+{
+	static char text[32];
+	const char *word = getenv("probe");
+	int fd;
+
+	if (word)
+		return word;
+	fd = open("/probe", O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return "poweroff";
+	return text;
+}
+
+int main(void)
+{
+	const char *word = find_word();
+
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
+		if (!strcmp(probes[i].word, word))
+			probes[i].run();
+	/* "panic", among others: the end of PID 1 is one. */
+	return 1;
+}
