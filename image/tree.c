@@ -96,10 +96,11 @@ int tree_add_xattr(struct tree *tree, struct tree_inode *inode, const char *name
 {
 	size_t name_size = strlen(name) + 1;
 	struct tree_xattr *xattr = tree_alloc(tree, sizeof(*xattr) + name_size + size);
-	char *data = (char *)(xattr + 1);
+	char *data;
 
 	if (!xattr)
 		return -ENOMEM;
+	data = (char *)(xattr + 1);
 	xattr->name = data;
 	memcpy(xattr->name, name, name_size);
 	xattr->value = (uint8_t *)data + name_size;
