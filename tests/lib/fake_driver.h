@@ -12,7 +12,7 @@ struct virtio_dev;
 struct virtq;
 
 #define FAKE_RAM_GPA UINT64_C(0x100000)
-#define FAKE_RAM_SIZE UINT64_C(0x800000)
+#define FAKE_RAM_SIZE UINT64_C(0x200000)
 #define FAKE_QUEUES_MAX 4
 
 /* One buffer of a request. */

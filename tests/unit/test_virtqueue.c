@@ -172,17 +172,17 @@ END_TEST
 
 START_TEST(indices_wrap)
 {
-	uint32_t id, len;
+	uint32_t id, len, wrong = 0;
 
 	setup(EVENT_IDX);
+	/* Check's assertions are too slow for each round. */
 	for (uint32_t i = 0; i < 70000; i++) {
 		legal();
-		ck_assert_int_eq(virtq_pop(&q, &chain), 1);
+		wrong += virtq_pop(&q, &chain) != 1;
 		virtq_push(&q, chain.head, i);
-		ck_assert(fake_used(fq, &id, &len));
-		ck_assert_uint_eq(id, 0);
-		ck_assert_uint_eq(len, i);
+		wrong += !fake_used(fq, &id, &len) || id != 0 || len != i;
 	}
+	ck_assert_uint_eq(wrong, 0);
 	ck_assert(!fake_used(fq, &id, &len));
 	fake_driver_fini(&f);
 }

@@ -45,8 +45,8 @@ static struct packet got;
 
 static void start(void)
 {
+	memset(f.ram, 0, f.next_gpa - FAKE_RAM_GPA);
 	f.next_gpa = FAKE_RAM_GPA;
-	memset(f.ram, 0, FAKE_RAM_SIZE);
 	ck_assert_int_eq(fake_driver_start(&f, dev, FEATURES), 0);
 	tx_gpa = fake_alloc(&f, HDR + VSOCK_BUF + 1, 16);
 	rx_gpa = fake_alloc(&f, RX_SIZE * 256, 16);
