@@ -42,7 +42,8 @@ struct virtq;
  * @read_config: fill @len bytes (1, 2, 4 or 8) at @offset of the config space; beyond its
  *		end: zeroes
  * @write_config: NULL if the config space is read-only
- * @quiesce:	finish or put back what is in flight, so that the queues hold all state
+ * @quiesce:	finish or put back what is in flight, so that the queues hold all state; take what
+ *the guest has sent if it can be passed on at once. Only while active and not broken
  * @free:	destroy it, its backend included; it has been reset before
  *
  * Context: loop, but for read_config and write_config: a vCPU thread under the slot's mutex, so

@@ -424,6 +424,9 @@ int virtio_mmio_init(struct virtio_mmio *m, struct virtio_dev *dev, const struct
 
 void virtio_mmio_fini(struct virtio_mmio *m)
 {
+	/* A guest may power off right behind its last kick: what it sent still counts. */
+	if (m->running && !atomic_load(&m->dev->broken))
+		m->dev->ops->quiesce(m->dev);
 	mmio_reset(m);
 	mmio_free_queues(m);
 	pthread_mutex_destroy(&m->lock);

@@ -99,7 +99,11 @@ struct virtio_mmio {
 int virtio_mmio_init(struct virtio_mmio *m, struct virtio_dev *dev, const struct guest_mem *mem,
 	struct loop *loop, const struct irq *irq);
 
-/* virtio_mmio_fini() - reset the device and free the slot. Context: loop, vCPUs stopped. */
+/*
+ * virtio_mmio_fini() - quiesce and reset the device, free the slot
+ *
+ * Quiescing takes what the guest had sent before its end. Context: loop, vCPUs stopped.
+ */
 void virtio_mmio_fini(struct virtio_mmio *m);
 
 /*

@@ -21,8 +21,7 @@ struct virtio_dev;
  *		guest's driver is ready, a host's connection waits, up to VSOCK_TIMEOUT_MS
  * @ret:	owned by the caller: (*ret)->ops->free(*ret) after its slot is gone
  *
- * Before the end of an orderly VM, call quiesce: it takes the packets that the guest still had in
- * its queue. Freeing waits up to two seconds for hosts that are slow to read what the guest sent.
+ * Freeing waits up to two seconds for hosts that are slow to read what the guest sent.
  * Each connection is a descriptor: the process needs RLIMIT_NOFILE above VSOCK_CONNS_MAX.
  *
  * Return: 0, -EINVAL for a bad CID, or -errno.

@@ -28,7 +28,7 @@
 struct probe {
 	struct virtio_dev dev;
 	struct virtq queues[QUEUES];
-	int activated, resets;
+	int activated, resets, quiesced;
 	int activate_error;
 	atomic_int notified[QUEUES];
 	uint8_t config[8];
@@ -89,6 +89,14 @@ static void probe_write_config(
 		memcpy(p->config + offset, data, len);
 }
 
+static void probe_quiesce(struct virtio_dev *dev)
+{
+	struct probe *p = container_of(dev, struct probe, dev);
+
+	p->quiesced++;
+	probe_notify(dev, 0);
+}
+
 static const struct virtio_dev_ops probe_ops = {
 	.name = "probe",
 	.activate = probe_activate,
@@ -96,6 +104,7 @@ static const struct virtio_dev_ops probe_ops = {
 	.reset = probe_reset,
 	.read_config = probe_read_config,
 	.write_config = probe_write_config,
+	.quiesce = probe_quiesce,
 };
 
 static void *loop_main(void *arg)
@@ -599,6 +608,26 @@ START_TEST(loop_has_ended)
 }
 END_TEST
 
+START_TEST(end_takes_what_was_sent)
+{
+	const struct fake_buf buf = {FAKE_RAM_GPA, 16, false};
+	uint32_t id, len;
+
+	setup();
+	go();
+	loop_call(&loop, quit, NULL);
+	pthread_join(loop_thread, NULL);
+	fake_add(&f.queues[0], &buf, 1);
+	virtio_mmio_fini(&m);
+	ck_assert_int_eq(probe.quiesced, 1);
+	ck_assert_int_eq(probe.resets, 1);
+	ck_assert(fake_used(&f.queues[0], &id, &len));
+	irq_fini(&irq);
+	loop_fini(&loop);
+	fake_driver_fini(&f);
+}
+END_TEST
+
 /* Several vCPUs do all at once what they shouldn't; the sanitizers watch. */
 static void *storm(void *arg)
 {
@@ -639,4 +668,4 @@ SUITE("virtio_mmio", identity, config_space, wrong_widths, brings_up, queue_is_o
 	features_before_driver, queues_before_features_ok, queues_are_frozen,
 	ready_queue_keeps_its_address, failed_driver, kick_and_interrupt, kick_by_eventfd,
 	kicks_for_nothing, reset_and_again, bad_queue_size, bad_queue_address, activation_refused,
-	broken_while_running, loop_has_ended, storms)
+	broken_while_running, loop_has_ended, end_takes_what_was_sent, storms)
