@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 /* Exit codes besides those of enum vm_end; Firecracker's numbers. */
@@ -67,6 +68,18 @@ static int check_events_fd(int fd, struct err *err)
 	return 0;
 }
 
+/* Each vsock connection is a descriptor, and the usual soft limit is below what the device allows. */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	/* Less is no reason not to run: connections beyond are refused. */
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Build the machine and start it. Return: 0, or -errno with @err and @ret_code set. */
 static int start(const struct config *config, int *ret_code, struct err *err)
 {
@@ -74,6 +87,7 @@ static int start(const struct config *config, int *ret_code, struct err *err)
 	int r;
 
 	*ret_code = VM_END_ERROR;
+	raise_fd_limit();
 	r = loop_init(&loop);
 	if (r < 0)
 		return err_errno(err, -r, "event loop");
