@@ -39,7 +39,7 @@ static void relay_end(struct relay *relay, bool failed)
 		relay->done(relay);
 }
 
-/* One read. Return: 1 if it may be worth reading again, 0 if not. */
+/* One read. Return: 1 if it is worth reading again: the source had all that was asked for. */
 static int relay_read(struct relay *relay)
 {
 	struct iovec iov[2];
@@ -50,8 +50,10 @@ static int relay_read(struct relay *relay)
 		return 0;
 	n = readv(relay->source_fd, iov, count);
 	if (n > 0) {
+		uint32_t room = ring_free(&relay->ring);
+
 		ring_produce(&relay->ring, (uint32_t)n);
-		return 1;
+		return (uint32_t)n == room;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
