@@ -276,6 +276,18 @@ static void on_vm_ended(struct monitor *monitor)
 	container_blame_monitor(c);
 }
 
+/* When the guest says something was, by the host's clock; the guest's may run faster, or lie. */
+static uint64_t container_time(const struct container *c, uint64_t guest_ns)
+{
+	uint64_t now = timing_now();
+	uint64_t start = c->config->timing->ns[TIMING_SPAWN];
+	uint64_t ns = guest_ns + c->guest_offset_ns;
+
+	if (ns < start)
+		return start;
+	return ns > now ? now : ns;
+}
+
 static const struct agent_spec *on_hello(struct agent_host *agent, const struct agent_hello *hello)
 {
 	struct container *c = container_of(agent, struct container, agent);
@@ -285,7 +297,7 @@ static const struct agent_spec *on_hello(struct agent_host *agent, const struct 
 
 	timing_mark_at(c->config->timing, TIMING_CONTACT, now);
 	c->guest_offset_ns = now - hello->dial_ns;
-	timing_mark_at(c->config->timing, TIMING_INIT, hello->init_ns + c->guest_offset_ns);
+	timing_mark_at(c->config->timing, TIMING_INIT, container_time(c, hello->init_ns));
 	clock_gettime(CLOCK_REALTIME, &ts);
 	spec->wall_clock_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	if (spec->terminal) {
@@ -343,7 +355,7 @@ static void on_started(struct agent_host *agent, const struct agent_started *sta
 {
 	struct container *c = container_of(agent, struct container, agent);
 
-	timing_mark_at(c->config->timing, TIMING_STARTED, started->exec_ns + c->guest_offset_ns);
+	timing_mark_at(c->config->timing, TIMING_STARTED, container_time(c, started->exec_ns));
 	if (c->state != CONTAINER_BOOTING)
 		return;
 	c->state = CONTAINER_RUNNING;

@@ -55,19 +55,39 @@ int timing_monitor_phase(const char *name)
 	return -ENOENT;
 }
 
+/* The phase that comes after @last in order of time, or TIMING_COUNT; of equals, in their order. */
+static int timing_next(const struct timing *timing, int last)
+{
+	int next = TIMING_COUNT;
+
+	for (int i = 0; i < TIMING_COUNT; i++) {
+		uint64_t ns = timing->ns[i];
+
+		if (!ns || (last >= 0 && (ns < timing->ns[last] ||
+						 (ns == timing->ns[last] && i <= last))))
+			continue;
+		if (next == TIMING_COUNT || ns < timing->ns[next])
+			next = i;
+	}
+	return next;
+}
+
 void timing_print(const struct timing *timing, FILE *out)
 {
 	uint64_t start = timing->ns[TIMING_HULL];
 	uint64_t before = start;
+	int last = -1;
 
 	fprintf(out, "%-18s %10s %10s\n", "phase", "at ms", "took ms");
-	for (int i = 0; i < TIMING_COUNT; i++) {
-		uint64_t ns = timing->ns[i];
+	for (;;) {
+		uint64_t ns;
 
-		if (!ns)
-			continue;
-		/* A mark that is another program's word may lie anywhere. */
-		fprintf(out, "%-18s %10.2f %10.2f\n", phases[i].label,
+		last = timing_next(timing, last);
+		if (last == TIMING_COUNT)
+			return;
+		ns = timing->ns[last];
+		/* Marks that are another program's word may even lie before the start. */
+		fprintf(out, "%-18s %10.2f %10.2f\n", phases[last].label,
 			(double)(int64_t)(ns - start) / 1e6, (double)(int64_t)(ns - before) / 1e6);
 		before = ns;
 	}

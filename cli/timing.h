@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* In the order in which they are printed, which is the order of a usual run. */
+/* In the order of a usual run. */
 enum timing_phase {
 	TIMING_HULL,  /* main() of hull */
 	TIMING_IMAGE, /* image ready */
@@ -41,5 +41,5 @@ void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns)
 /* timing_monitor_phase() - the phase that hull-vmm calls @name, or -ENOENT. */
 int timing_monitor_phase(const char *name);
 
-/* timing_print() - the table: time since hull's start, and since the row before, in ms. */
+/* timing_print() - the table in order of time: ms since hull's start, and since the row before. */
 void timing_print(const struct timing *timing, FILE *out);

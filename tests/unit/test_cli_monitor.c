@@ -193,13 +193,17 @@ START_TEST(timing_table)
 	timing_mark_at(&timing, TIMING_RUN, 1012340000);
 	timing_mark_at(&timing, TIMING_RUN, 2000000000);
 	timing_mark_at(&timing, TIMING_OUTPUT, 0);
+	timing_mark_at(&timing, TIMING_STARTED, 1101000000);
+	timing_mark_at(&timing, TIMING_EXITED, 1101000000);
 	timing_mark_at(&timing, TIMING_ENDED, 1100000000);
 	timing_print(&timing, out);
 	fclose(out);
 	ck_assert_str_eq(text, "phase                   at ms    took ms\n"
 			       "hull started             0.00       0.00\n"
 			       "first KVM_RUN           12.34      12.34\n"
-			       "VM ended               100.00      87.66\n");
+			       "VM ended               100.00      87.66\n"
+			       "command started        101.00       1.00\n"
+			       "command exited         101.00       0.00\n");
 }
 END_TEST
 
