@@ -186,6 +186,22 @@ static void write_elf_header(uint8_t *zero_page)
 	le32_store(zero_page + ZP_ALIGNMENT, 0x1000000);
 }
 
+/*
+ * Kernels built for EFI take a hardware-reduced machine without EFI for one to be restarted by its
+ * BIOS: back in real mode, they jump to the reset vector. There is no BIOS, but this is there.
+ */
+static void write_reset_vector(const struct vm *vm)
+{
+	static const uint8_t code[] = {
+		0xb0, RESET_VALUE,                        /* mov al, RESET_VALUE */
+		0xba, PORT_RESET & 0xff, PORT_RESET >> 8, /* mov dx, PORT_RESET */
+		0xee,                                     /* out dx, al */
+		0xf4,                                     /* hlt */
+	};
+
+	memcpy(guest_mem_ptr(&vm->mem, LAYOUT_RESET_VECTOR, sizeof(code)), code, sizeof(code));
+}
+
 /* How the kernel file wants to be entered, and the bounds that it sets. */
 struct kernel {
 	uint64_t end;
@@ -285,6 +301,7 @@ int arch_load(struct machine *machine, const struct config *config, struct arch_
 		r = mptable_write(&vm->mem, config->cpus, err);
 	if (r < 0)
 		return r;
+	write_reset_vector(vm);
 	make_e820(&info, vm);
 	if (kernel.entry.protected_mode)
 		write_pvh(vm, &info);

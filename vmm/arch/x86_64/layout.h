@@ -11,6 +11,7 @@
  *   0x0009_fc00  end of low RAM as the guest is told (the "EBDA")
  *   0x000e_0000  ACPI tables
  *   0x000f_0000  MP table
+ *   0x000f_fff0  the reset vector, where a kernel jumps that restarts by the BIOS
  *   0x0010_0000  RAM again: kernel at its link address, initrd at the top of low RAM
  *   0xc000_0000  the hole: no RAM up to 4 GiB
  *   0xc000_1000  virtio-mmio slots, 4 KiB each
@@ -28,7 +29,8 @@
 #define LAYOUT_ACPI 0xe0000ull
 #define LAYOUT_ACPI_SIZE 0x10000ull
 #define LAYOUT_MPTABLE 0xf0000ull
-#define LAYOUT_MPTABLE_SIZE 0x10000ull
+#define LAYOUT_MPTABLE_SIZE 0xfff0ull
+#define LAYOUT_RESET_VECTOR 0xffff0ull
 #define LAYOUT_HIGH_RAM 0x100000ull
 #define LAYOUT_HOLE 0xc0000000ull
 #define LAYOUT_HOLE_END 0x100000000ull
