@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -34,7 +35,7 @@ static void on_signal(struct loop_source *src, uint32_t events)
 
 	if (read(src->fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	log_info("signal %u: ending the microVM", info.ssi_signo);
+	log_error("ended by signal %u (%s)", info.ssi_signo, strsignal((int)info.ssi_signo));
 	vm_stop_from_loop(&vm, VM_END_ERROR);
 }
 
@@ -68,7 +69,8 @@ static int check_events_fd(int fd, struct err *err)
 	return 0;
 }
 
-/* Each vsock connection is a descriptor, and the usual soft limit is below what the device allows. */
+/* Each vsock connection is a descriptor, and the usual soft limit is below what the device allows.
+ */
 static void raise_fd_limit(void)
 {
 	struct rlimit limit;
