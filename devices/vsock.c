@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -34,23 +33,12 @@
 #define VSOCK_EVENT_QUEUE_SIZE 4
 /* Chains served before other sources have their turn. */
 #define VSOCK_BUDGET 256
-/* Ports of the host's end for its own connections, taken in turn. */
-#define VSOCK_HOST_PORT_FIRST (UINT32_C(1) << 30)
-#define VSOCK_HOST_PORT_LAST (UINT32_C(0x7fffffff))
 /* At the end of the VM, how long slow hosts may take to read what the guest had sent. */
 #define VSOCK_LINGER_MS 2000
 
 static struct vsock *to_vsock(struct virtio_dev *dev)
 {
 	return container_of(dev, struct vsock, dev);
-}
-
-static uint64_t vsock_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 void vsock_reap(struct vsock *vsock)
@@ -344,68 +332,6 @@ static void vsock_notify(struct virtio_dev *dev, unsigned int queue)
 	vsock_reap(vsock);
 }
 
-/* Arm the timer for the oldest connection that waits for the guest. */
-static void vsock_set_timer(struct vsock *vsock)
-{
-	const struct vsock_conn *conn = TAILQ_FIRST(&vsock->timers);
-	uint64_t now = vsock_now_ms(), ms = 0;
-
-	if (conn)
-		ms = conn->deadline_ms > now ? conn->deadline_ms - now : 1;
-	loop_timer_set(&vsock->timer, ms);
-}
-
-static void vsock_on_timer(struct loop_timer *timer)
-{
-	struct vsock *vsock = container_of(timer, struct vsock, timer);
-	uint64_t now = vsock_now_ms();
-	struct vsock_conn *conn;
-
-	while ((conn = TAILQ_FIRST(&vsock->timers)) && conn->deadline_ms <= now) {
-		/* A guest that was never asked need not be told. */
-		if (conn->owe & VSOCK_OWE_REQUEST)
-			vsock_conn_destroy(conn);
-		else
-			vsock_conn_reset(conn);
-	}
-	vsock_set_timer(vsock);
-	vsock_rx_run(vsock);
-	vsock_reap(vsock);
-}
-
-static uint32_t vsock_take_host_port(struct vsock *vsock, uint32_t guest_port)
-{
-	uint32_t port;
-
-	/* Fewer connections than ports: one is free. */
-	do {
-		port = vsock->next_host_port;
-		vsock->next_host_port =
-			port == VSOCK_HOST_PORT_LAST ? VSOCK_HOST_PORT_FIRST : port + 1;
-	} while (vsock_conn_find(vsock, port, guest_port));
-	return port;
-}
-
-/* A client on the host wants guest port @port. */
-static int vsock_incoming(void *ctx, int fd, uint32_t port)
-{
-	struct vsock *vsock = ctx;
-	struct vsock_conn *conn = vsock_conn_new(
-		vsock, fd, vsock_take_host_port(vsock, port), port, VSOCK_CONNECTING);
-
-	if (!conn)
-		return -EMFILE;
-	conn->deadline_ms = vsock_now_ms() + vsock->timeout_ms;
-	TAILQ_INSERT_TAIL(&vsock->timers, conn, timer_link);
-	conn->timed = true;
-	if (TAILQ_FIRST(&vsock->timers) == conn)
-		vsock_set_timer(vsock);
-	vsock_conn_settle(conn);
-	vsock_rx_run(vsock);
-	vsock_reap(vsock);
-	return 0;
-}
-
 static int vsock_activate(struct virtio_dev *dev)
 {
 	struct vsock *vsock = to_vsock(dev);
@@ -518,7 +444,7 @@ int vsock_new(struct loop *loop, uint64_t guest_cid, struct stream_backend *back
 		LIST_INIT(&vsock->hash[i]);
 	TAILQ_INIT(&vsock->rx);
 	TAILQ_INIT(&vsock->timers);
-	r = loop_timer_init(loop, &vsock->timer, vsock_on_timer);
+	r = loop_timer_init(loop, &vsock->timer, vsock_on_timeout);
 	if (r < 0)
 		goto fail;
 	backend->incoming = vsock_incoming;

@@ -57,6 +57,10 @@
 
 #define VSOCK_SHUTDOWN_BOTH (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)
 
+/* Ports of the host's end for its own connections, taken in turn. */
+#define VSOCK_HOST_PORT_FIRST (UINT32_C(1) << 30)
+#define VSOCK_HOST_PORT_LAST (UINT32_C(0x7fffffff))
+
 enum vsock_queue { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };
 
 enum vsock_state {
@@ -215,6 +219,15 @@ struct virtio_vsock_hdr vsock_header(const struct vsock *vsock, uint32_t host_po
 
 /* vsock_rx_run() - give the guest what is waiting for it, as far as it has buffers. */
 void vsock_rx_run(struct vsock *vsock);
+
+/* vsock_incoming() - a client on the host wants guest port @port; as struct stream_backend says. */
+int vsock_incoming(void *ctx, int fd, uint32_t port);
+
+/* vsock_on_timeout() - the timer's function: give up those the guest hasn't answered. */
+void vsock_on_timeout(struct loop_timer *timer);
+
+/* vsock_now_ms() - CLOCK_MONOTONIC. */
+uint64_t vsock_now_ms(void);
 
 /* vsock_reap() - free the dead, at the end of every entry from outside. */
 void vsock_reap(struct vsock *vsock);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// vsock connections that begin on the host: their ports, and how long the guest may take to answer.
+#include "devices/vsock_conn.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <time.h>
+
+uint64_t vsock_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Arm the timer for the oldest connection that waits for the guest. */
+static void vsock_set_timer(struct vsock *vsock)
+{
+	const struct vsock_conn *conn = TAILQ_FIRST(&vsock->timers);
+	uint64_t now = vsock_now_ms(), ms = 0;
+
+	if (conn)
+		ms = conn->deadline_ms > now ? conn->deadline_ms - now : 1;
+	loop_timer_set(&vsock->timer, ms);
+}
+
+void vsock_on_timeout(struct loop_timer *timer)
+{
+	struct vsock *vsock = container_of(timer, struct vsock, timer);
+	uint64_t now = vsock_now_ms();
+	struct vsock_conn *conn;
+
+	while ((conn = TAILQ_FIRST(&vsock->timers)) && conn->deadline_ms <= now) {
+		/* A guest that was never asked need not be told. */
+		if (conn->owe & VSOCK_OWE_REQUEST)
+			vsock_conn_destroy(conn);
+		else
+			vsock_conn_reset(conn);
+	}
+	vsock_set_timer(vsock);
+	vsock_rx_run(vsock);
+	vsock_reap(vsock);
+}
+
+static uint32_t vsock_take_host_port(struct vsock *vsock, uint32_t guest_port)
+{
+	uint32_t port;
+
+	/* Fewer connections than ports: one is free. */
+	do {
+		port = vsock->next_host_port;
+		vsock->next_host_port =
+			port == VSOCK_HOST_PORT_LAST ? VSOCK_HOST_PORT_FIRST : port + 1;
+	} while (vsock_conn_find(vsock, port, guest_port));
+	return port;
+}
+
+/* A client on the host wants guest port @port. */
+int vsock_incoming(void *ctx, int fd, uint32_t port)
+{
+	struct vsock *vsock = ctx;
+	struct vsock_conn *conn = vsock_conn_new(
+		vsock, fd, vsock_take_host_port(vsock, port), port, VSOCK_CONNECTING);
+
+	if (!conn)
+		return -EMFILE;
+	conn->deadline_ms = vsock_now_ms() + vsock->timeout_ms;
+	TAILQ_INSERT_TAIL(&vsock->timers, conn, timer_link);
+	conn->timed = true;
+	if (TAILQ_FIRST(&vsock->timers) == conn)
+		vsock_set_timer(vsock);
+	vsock_conn_settle(conn);
+	vsock_rx_run(vsock);
+	vsock_reap(vsock);
+	return 0;
+}
