@@ -123,6 +123,21 @@ static void relay_tell_done(void *arg)
 	relay->streams->done(relay->streams->owner, relay->stream);
 }
 
+/*
+ * The command's standard output has ended, so hull's ends too: who reads it must not wait for the
+ * rest of the run. Standard error stays, for hull's own messages.
+ */
+static void relay_end_stdout(const struct relay *relay)
+{
+	int CLEANUP_FD null = -1;
+
+	if (relay->to != STDOUT_FILENO)
+		return;
+	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (null >= 0)
+		dup2(null, STDOUT_FILENO);
+}
+
 static void *relay_out(void *arg)
 {
 	struct relay *relay = arg;
@@ -145,6 +160,7 @@ static void *relay_out(void *arg)
 			break;
 		}
 	}
+	relay_end_stdout(relay);
 	/* Refused when the loop has ended: then nobody waits for it. */
 	loop_call(streams->loop, relay_tell_done, relay);
 	return NULL;
