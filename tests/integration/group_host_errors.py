@@ -23,18 +23,19 @@ mknod -m 666 /dev/urandom c 1 9
 
 
 def test_kvm_absent():
-    in_mounts(BARE_DEV, HULL, "run", BUSYBOX, "true").expect_error(125, "/dev/kvm", "does not exist")
+    in_mounts(BARE_DEV, HULL, "run", BUSYBOX, "true").expect_error(
+        125, "/dev/kvm", "does not exist", by="hull-vmm")
 
 
 def test_kvm_is_another_device():
     in_mounts("mount --bind /dev/null /dev/kvm", HULL, "run", BUSYBOX, "true").expect_error(
-        125, "/dev/kvm", "not a KVM device")
+        125, "/dev/kvm", "not a KVM device", by="hull-vmm")
 
 
 def test_kvm_is_a_folder():
     with WorkDir() as work:
         in_mounts(f"mount -t tmpfs dev {work}; cp -a /dev/null {work}/; mkdir {work}/kvm; mount --move {work} /dev",
-                  HULL, "run", BUSYBOX, "true").expect_error(125, "/dev/kvm")
+                  HULL, "run", BUSYBOX, "true").expect_error(125, "/dev/kvm", by="hull-vmm")
 
 
 def as_other_user(work):
@@ -52,7 +53,7 @@ def as_other_user(work):
 def test_kvm_not_permitted():
     with WorkDir() as work:
         argv, env = as_other_user(work)
-        run(*argv, "true", env=env).expect_error(125, "/dev/kvm", "not permitted", OTHER_USER)
+        run(*argv, "true", env=env).expect_error(125, "/dev/kvm", "not permitted", OTHER_USER, by="hull-vmm")
 
 
 def test_ordinary_user_with_kvm():

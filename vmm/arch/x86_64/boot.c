@@ -262,15 +262,17 @@ static int load_bzimage(const struct vm *vm, int fd, uint64_t size, const char *
 static int load_kernel(const struct vm *vm, const char *path, uint8_t *zero_page,
 	struct kernel *ret, struct err *err)
 {
-	uint8_t head[BZIMAGE_HEAD_LEN];
+	uint8_t head[BZIMAGE_HEAD_LEN] = {0};
 	int CLEANUP_FD fd = -1;
 	uint64_t size;
+	int r;
 
 	fd = file_open("kernel", path, &size, err);
 	if (fd < 0)
 		return fd;
-	if (size < sizeof(head) || file_read(fd, 0, head, sizeof(head)) < 0)
-		return err_set(err, -ENOEXEC, "kernel %s: neither a vmlinux nor a bzImage", path);
+	r = file_read(fd, 0, head, size < sizeof(head) ? size : sizeof(head));
+	if (r < 0)
+		return err_errno(err, -r, "kernel %s", path);
 	if (elf_kernel_probe(head))
 		return load_elf(vm, fd, size, path, zero_page, ret, err);
 	if (bzimage_probe(head))
