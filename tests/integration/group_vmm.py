@@ -119,7 +119,7 @@ def test_disks():
         said(result, "vda write good")
         said(result, "vda read good")
         said(result, "vdb begins read-only disk")
-        said(result, "vdb open for writing: (Read-only file system|Permission denied|Operation not permitted)")
+        said(result, "vdb write: (Read-only file system|Permission denied|Operation not permitted)")
         check(file_text(readonly) == before, "the read-only disk was changed")
         equal(written(writable), pattern(), "what is on the disk")
 
@@ -136,10 +136,11 @@ def written(path):
 
 def test_flushed_data_survives_a_kill():
     with WorkDir() as work:
-        path = os.path.join(work, "disk")
-        with open(path, "wb") as file:
-            file.truncate(4 * MIB)
-        process = start_vmm(work, "disk-hold", "--disk", path, "--disk", path + ",ro")
+        path, other = os.path.join(work, "disk"), os.path.join(work, "other")
+        for name in (path, other):
+            with open(name, "wb") as file:
+                file.truncate(4 * MIB)
+        process = start_vmm(work, "disk-hold", "--disk", path, "--disk", other + ",ro")
         read_until(process.stdout, "probe: flushed")
         process.kill()
         finish(process)
