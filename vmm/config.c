@@ -99,7 +99,7 @@ static int parse_number(
 
 static int parse_fd(const char *option, const char *text, int *ret, struct err *err)
 {
-	uint64_t value;
+	uint64_t value = 0;
 	int r = parse_number(option, text, INT_MAX, &value, err);
 
 	if (!r)
@@ -221,7 +221,7 @@ static int parse_serial(const char *text, struct config_serial *serial, struct e
 
 static int parse_option(int option, char *text, struct config *config, struct err *err)
 {
-	uint64_t value;
+	uint64_t value = 0;
 	int r;
 
 	switch (option) {

@@ -164,7 +164,7 @@ int vcpu_start_all(struct vm *vm, struct err *err)
 	struct sigaction action = {.sa_handler = on_kick};
 	sigset_t all, old;
 	pthread_attr_t attr;
-	int r;
+	int r = 0;
 
 	if (sigaction(VCPU_KICK_SIGNAL, &action, NULL) < 0)
 		return err_errno(err, errno, "vCPU kick signal");

@@ -286,7 +286,7 @@ int arch_load(struct machine *machine, const struct config *config, struct arch_
 	struct vm *vm = machine->vm;
 	uint8_t *zero_page = guest_mem_ptr(&vm->mem, LAYOUT_ZERO_PAGE, ZERO_PAGE_LEN);
 	struct boot_info info = {0};
-	struct kernel kernel;
+	struct kernel kernel = {0};
 	int r;
 
 	if (vm->mem.regions[0].len < 2 * LAYOUT_HIGH_RAM)
