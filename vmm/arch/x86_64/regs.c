@@ -109,24 +109,24 @@ static int set_boot_registers(
 
 static int set_msrs(struct vcpu *vcpu, struct err *err)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entries[2];
-	} msrs = {
-		.head.nmsrs = 2,
-		.entries =
-			{
-				{.index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING},
-				{.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLED_WRITE_BACK},
-			},
+	static const struct kvm_msr_entry entries[] = {
+		{.index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING},
+		{.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLED_WRITE_BACK},
 	};
-	int n = ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
+	const unsigned int count = sizeof(entries) / sizeof(entries[0]);
+	/* The header ends in an array of unknown length. */
+	_Alignas(struct kvm_msrs) char space[sizeof(struct kvm_msrs) + sizeof(entries)] = {0};
+	struct kvm_msrs *msrs = (void *)space;
+	int n;
 
+	msrs->nmsrs = count;
+	memcpy(msrs->entries, entries, sizeof(entries));
+	n = ioctl(vcpu->fd, KVM_SET_MSRS, msrs);
 	if (n < 0)
 		return err_errno(err, errno, "kvm: setting MSRs of vCPU %u", vcpu->index);
-	if (n < 2)
-		return err_set(err, -EIO, "kvm: MSR 0x%x of vCPU %u is refused",
-			msrs.entries[n].index, vcpu->index);
+	if ((unsigned int)n < count)
+		return err_set(err, -EIO, "kvm: MSR 0x%x of vCPU %u is refused", entries[n].index,
+			vcpu->index);
 	return 0;
 }
 
