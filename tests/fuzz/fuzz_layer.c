@@ -64,14 +64,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct layers layers = {.tree = &tree, .data = &file_data};
 	struct err err = {0};
 	int fd = memfd_create("image", MFD_CLOEXEC);
+	int r;
 
 	assert(fd >= 0);
 	assert(!tree_init(&tree) && !file_data_init(&file_data, fd));
 	tree.released = file_data_released;
 	tree.released_arg = &file_data;
-	if (!apply(&layers, data, size) && !apply(&layers, data, size)) {
-		int r = rootfs_write(fd, &tree, file_data.next_block, "fuzz", &err);
-
+	r = apply(&layers, data, size);
+	if (!r)
+		r = apply(&layers, data, size);
+	if (!r) {
+		r = rootfs_write(fd, &tree, file_data.next_block, "fuzz", &err);
 		if (!r)
 			check_image(fd);
 		else
