@@ -6,7 +6,8 @@ import shutil
 import signal
 
 import layout
-from harness import (BUSYBOX, DEADLINE, HULL, WorkDir, check, equal, finish, kill, run, start, start_hull, tree, wait_for)
+from harness import (BUSYBOX, DEADLINE, HULL, WorkDir, check, equal, finish, kill, run, start, start_hull, tree,
+                     wait_for)
 
 
 def store_names(store, folder):

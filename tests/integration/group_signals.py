@@ -4,8 +4,8 @@ import os
 import signal
 import time
 
-from harness import (BUSYBOX, END_DEADLINE, PATIENCE, STORE, Failed, check, descendants, equal, file_text, finish, hull, kill,
-                     monitor_of, read_until, start_hull, tree)
+from harness import (BUSYBOX, END_DEADLINE, PATIENCE, STORE, Failed, check, descendants, equal, file_text, finish,
+                     hull, kill, monitor_of, read_until, start_hull, tree)
 
 NAMES = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2")
 TRAPS = " ".join(f"trap 'echo got-{name}' {name};" for name in NAMES)

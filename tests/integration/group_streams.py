@@ -6,8 +6,8 @@ import subprocess
 import threading
 import time
 
-from harness import (BUSYBOX, DEADLINE, DEBIAN, END_DEADLINE, HULL, LONG_DEADLINE, Failed, check, descendants, environment, equal, finish, hull,
-                     monitor_of, read_until, start_hull)
+from harness import (BUSYBOX, DEADLINE, DEBIAN, END_DEADLINE, HULL, LONG_DEADLINE, Failed, check, descendants,
+                     environment, equal, finish, hull, monitor_of, read_until, start_hull)
 
 MIB = 1 << 20
 LARGE = 100 * MIB
@@ -158,7 +158,8 @@ def test_reader_that_leaves_ends_it():
 
 def test_pipeline_of_a_shell():
     result = subprocess.run(["bash", "-c", 'set -o pipefail; "$@" | head -n 1', "bash", HULL, "run", BUSYBOX, "yes"],
-                            stdin=subprocess.DEVNULL, capture_output=True, env=environment(None), timeout=DEADLINE, check=False)
+                            stdin=subprocess.DEVNULL, capture_output=True, env=environment(None), timeout=DEADLINE,
+                            check=False)
     equal((result.returncode, result.stdout), (141, b"y\n"), "exit code and output")
 
 
@@ -216,7 +217,7 @@ def test_conversation():
 
 def test_stdout_closed_by_the_process():
     process = start_hull(DEBIAN, "python3", "-c",
-                         "import os, sys, time; os.write(1, b'last'); os.close(1); time.sleep(3); os.write(2, b'later')")
+                         "import os, time; os.write(1, b'last'); os.close(1); time.sleep(3); os.write(2, b'later')")
     out = process.stdout.read()
     equal(out, b"last", "stdout")
     check(process.poll() is None, "the end of stdout came with the end of hull only")

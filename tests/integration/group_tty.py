@@ -94,7 +94,8 @@ def test_shell_echo_and_exit():
 
 def test_it_is_a_terminal():
     with shell() as terminal:
-        terminal.type("[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && tty && echo TERM is $TERM && ls -l /dev/pts/0 | cut -c1-10\r")
+        terminal.type("[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && tty && echo TERM is $TERM && "
+                      "ls -l /dev/pts/0 | cut -c1-10\r")
         terminal.expect("\r\n/dev/pts/0\r\nTERM is xterm\r\ncrw--w----\r\n")
         terminal.type("exit\r")
         terminal.end(0)
