@@ -23,7 +23,7 @@
 #define TMP_LOCK "tmp"
 
 /* Folders inside an entry of tmp/: an OCI layout has three levels. */
-#define REMOVE_DEPTH_MAX 16
+#define WALK_DEPTH_MAX 16
 
 static int default_path(char ret_path[PATH_MAX], struct err *err)
 {
@@ -96,7 +96,7 @@ static int remove_at(int dirfd, const char *name, unsigned int depth)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	if (depth >= REMOVE_DEPTH_MAX)
+	if (depth >= WALK_DEPTH_MAX)
 		return -ELOOP;
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
@@ -292,16 +292,41 @@ static int rename_over(struct store *store, const char *from, int dirfd, const c
 	return store_remove(store->tmp_fd, old);
 }
 
+/* Sync a file, or a folder with all in it; closes @fd. */
+static int sync_tree(int fd, unsigned int depth)
+{
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+	int r = fstat(fd, &st) || fsync(fd) ? -errno : 0;
+
+	dir = r || !S_ISDIR(st.st_mode) ? NULL : fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return !r && S_ISDIR(st.st_mode) ? -ENOMEM : r;
+	}
+	if (depth >= WALK_DEPTH_MAX)
+		r = -ELOOP;
+	while (!r && (entry = readdir(dir))) {
+		int sub;
+
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		sub = openat(fd, entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		r = sub < 0 ? -errno : sync_tree(sub, depth + 1);
+	}
+	closedir(dir);
+	return r;
+}
+
 int store_temp_publish(struct store_temp *temp, int dirfd, const char *name, struct err *err)
 {
-	struct stat st;
-	int r;
+	/* Opened anew: reading a folder moves the position of its descriptor. */
+	int fd = openat(temp->store->tmp_fd, temp->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? -errno : sync_tree(fd, 0);
 
-	if (fstat(temp->fd, &st))
-		return err_errno(err, errno, "image store: stat %s", name);
-	/* A folder's contents were written by others: all of the file system is synced. */
-	if (S_ISDIR(st.st_mode) ? syncfs(temp->fd) : fsync(temp->fd))
-		return err_errno(err, errno, "image store: sync %s", name);
+	if (r)
+		return err_errno(err, -r, "image store: sync %s", name);
 	r = rename_over(temp->store, temp->name, dirfd, name);
 	if (r)
 		return err_errno(err, -r, "image store: rename %s", name);

@@ -215,13 +215,13 @@ START_TEST(killed_at_any_point)
 	struct image image = IMAGE_INIT;
 
 	start_with(NULL);
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < 16; i++) {
 		pid_t pid = start_prepare();
 
-		usleep((useconds_t)(i * 150));
+		usleep((useconds_t)(i * 400));
 		kill(pid, SIGKILL);
 		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-		if (i % 8 == 7) {
+		if (i % 4 == 3) {
 			ck_assert_msg(!prepare(dir, &image), "%s", err.msg);
 			image_fini(&image);
 			ck_assert_int_eq(store_entries(), 1);

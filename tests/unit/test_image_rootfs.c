@@ -362,7 +362,7 @@ END_TEST
 START_TEST(group_boundaries)
 {
 	/* The metadata begins just before, at and behind the end of a group. */
-	for (uint32_t used = 32768 - 200; used <= 32768 + 10; used += 7) {
+	for (uint32_t used = 32768 - 200; used <= 32768 + 10; used += 30) {
 		start();
 		apply();
 		data.next_block = used;
