@@ -202,11 +202,13 @@ struct field {
 /* Take the next field. Return: 1, 0 at the end, -EPROTO when cut short. */
 static int field_next(struct decoder *d, struct field *ret)
 {
-	const uint8_t *p = d->data + d->pos;
 	size_t left = d->len - d->pos;
+	const uint8_t *p;
 
+	/* An empty frame has no bytes to point at. */
 	if (!left)
 		return 0;
+	p = d->data + d->pos;
 	if (left < FIELD_HEADER_SIZE || le16_load(p + 2))
 		return -EPROTO;
 	ret->type = (enum agent_field)le16_load(p);
