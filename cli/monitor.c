@@ -50,6 +50,9 @@ enum child_fd {
 /* Messages and reads handed over in one go, so that a guest that floods can't starve the rest. */
 #define MONITOR_BATCH 64
 
+/* One read of a pipe; a batch of them empties the largest that is made here, 64 KiB. */
+#define PIPE_READ_SIZE 4096
+
 static void monitor_close(struct monitor *monitor, struct loop_source *src)
 {
 	int fd = src->fd;
@@ -106,7 +109,7 @@ static void monitor_line(struct monitor *monitor)
 static void monitor_on_events(struct loop_source *src, uint32_t events)
 {
 	struct monitor *monitor = container_of(src, struct monitor, events);
-	char data[512];
+	char data[PIPE_READ_SIZE];
 	ssize_t got = read(src->fd, data, sizeof(data));
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -126,7 +129,7 @@ static void monitor_on_events(struct loop_source *src, uint32_t events)
 static void monitor_on_console(struct loop_source *src, uint32_t events)
 {
 	struct monitor *monitor = container_of(src, struct monitor, console);
-	char data[4096];
+	char data[PIPE_READ_SIZE];
 	ssize_t got = read(src->fd, data, sizeof(data));
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))

@@ -24,7 +24,7 @@ import time
 import unittest
 
 HULL, FAKE = sys.argv[1:3]
-DEADLINE = 30
+DEADLINE = 120
 
 
 def blob(layout, data, media_type):
@@ -82,7 +82,7 @@ def processes_of(folder):
     return found
 
 
-def wait_for(condition, seconds=5):
+def wait_for(condition, seconds=20):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -439,7 +439,7 @@ class RunTest(unittest.TestCase):
         self.assertEqual(len(processes_of(self.stage)), 2)
         p.kill()
         self.ended(p, -9)
-        self.assertTrue(wait_for(lambda: not processes_of(self.stage), 2))
+        self.assertTrue(wait_for(lambda: not processes_of(self.stage)))
         self.check(self.run_hull("--name", "victim", self.image, "true"), 0)
 
     def test_signal_while_output_waits(self):
@@ -469,7 +469,7 @@ class RunTest(unittest.TestCase):
         r = self.run_hull("--start-timeout", "1", self.image, guest="silent")
         self.check(r, 125, b"", r"^hull: no contact from the guest within 1 s; the last lines of the "
                    r"guest's console:\n    booting, and booting\n$")
-        self.assertLess(time.monotonic() - start, 5)
+        self.assertLess(time.monotonic() - start, 30)
 
     def test_guest_that_panics(self):
         for code in (17, 18):
