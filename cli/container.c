@@ -77,7 +77,6 @@ struct container {
 	uint64_t waiting_typed;
 	bool control_ended;
 	bool vm_gone;
-	uint64_t guest_offset_ns; /* host's clock minus the guest's */
 	bool decided;
 	int code;
 	bool show_console;
@@ -276,28 +275,15 @@ static void on_vm_ended(struct monitor *monitor)
 	container_blame_monitor(c);
 }
 
-/* When the guest says something was, by the host's clock; the guest's may run faster, or lie. */
-static uint64_t container_time(const struct container *c, uint64_t guest_ns)
-{
-	uint64_t now = timing_now();
-	uint64_t start = c->config->timing->ns[TIMING_SPAWN];
-	uint64_t ns = guest_ns + c->guest_offset_ns;
-
-	if (ns < start)
-		return start;
-	return ns > now ? now : ns;
-}
-
 static const struct agent_spec *on_hello(struct agent_host *agent, const struct agent_hello *hello)
 {
 	struct container *c = container_of(agent, struct container, agent);
 	struct agent_spec *spec = c->config->spec;
-	uint64_t now = timing_now();
 	struct timespec ts;
 
-	timing_mark_at(c->config->timing, TIMING_CONTACT, now);
-	c->guest_offset_ns = now - hello->dial_ns;
-	timing_mark_at(c->config->timing, TIMING_INIT, container_time(c, hello->init_ns));
+	timing_mark(c->config->timing, TIMING_CONTACT);
+	timing_set_guest_clock(c->config->timing, hello->dial_ns);
+	timing_mark_guest(c->config->timing, TIMING_INIT, hello->init_ns);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	spec->wall_clock_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	if (spec->terminal) {
@@ -355,7 +341,7 @@ static void on_started(struct agent_host *agent, const struct agent_started *sta
 {
 	struct container *c = container_of(agent, struct container, agent);
 
-	timing_mark_at(c->config->timing, TIMING_STARTED, container_time(c, started->exec_ns));
+	timing_mark_guest(c->config->timing, TIMING_STARTED, started->exec_ns);
 	if (c->state != CONTAINER_BOOTING)
 		return;
 	c->state = CONTAINER_RUNNING;
@@ -482,23 +468,18 @@ static int container_start(struct container *c)
 
 static void container_report(struct container *c)
 {
-	char text[MONITOR_CONSOLE_SIZE + 2];
+	const char *what = c->err.msg;
 	const char *name;
-	char *line, *rest = text;
-	int error = streams_error(c->streams, &name);
+	int error = c->streams ? streams_error(c->streams, &name) : 0;
 
 	if (error)
 		log_error("%s: %s", name, strerror(error));
-	if (!c->show_console ||
-		!monitor_console_tail(&c->monitor, text, sizeof(text), CONSOLE_LINES)) {
-		if (c->err.msg[0])
-			log_error("%s", c->err.msg);
-		return;
+	if (c->show_console && !console_is_empty(&c->monitor.text)) {
+		log_error("%s%sthe last lines of the guest's console:", what, *what ? "; " : "");
+		console_print(&c->monitor.text, CONSOLE_LINES, stderr);
+	} else if (*what) {
+		log_error("%s", what);
 	}
-	log_error("%s%sthe last lines of the guest's console:", c->err.msg,
-		c->err.msg[0] ? "; " : "");
-	while ((line = strsep(&rest, "\n")) && rest)
-		fprintf(stderr, "    %s\n", line);
 }
 
 int container_run(const struct container_config *config)

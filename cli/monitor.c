@@ -138,9 +138,7 @@ static void monitor_on_console(struct loop_source *src, uint32_t events)
 		monitor_close(monitor, src);
 		return;
 	}
-	if ((uint32_t)got > ring_free(&monitor->ring))
-		ring_consume(&monitor->ring, (uint32_t)got - ring_free(&monitor->ring));
-	ring_put(&monitor->ring, data, (uint32_t)got);
+	console_add(&monitor->text, data, (uint32_t)got);
 }
 
 /* What is left in a pipe or socket whose other end is gone. A child of hull-vmm's could hold that
@@ -316,7 +314,7 @@ int monitor_start(struct monitor *monitor, struct loop *loop, const struct monit
 	int pidfd, r;
 
 	*monitor = (struct monitor){.loop = loop, .ops = ops};
-	ring_init(&monitor->ring, monitor->console_data, sizeof(monitor->console_data));
+	console_init(&monitor->text);
 	r = monitor_wire(monitor, ends, err);
 	for (int i = 0; i < CHILD_FD_COUNT && !r; i++) {
 		if (ends[i] < 0)
@@ -398,39 +396,4 @@ enum monitor_end monitor_end(const struct monitor *monitor)
 	default:
 		return MONITOR_REPORTED;
 	}
-}
-
-size_t monitor_console_tail(struct monitor *monitor, char *text, size_t size, int lines)
-{
-	struct iovec iov[2];
-	int pieces = ring_read_iov(&monitor->ring, iov);
-	size_t len = 0, start;
-
-	/* Control characters of the guest's must not reach the user's terminal. */
-	for (int i = 0; i < pieces; i++) {
-		const char *data = iov[i].iov_base;
-
-		for (size_t j = 0; j < iov[i].iov_len && len + 2 < size; j++) {
-			char c = data[j];
-
-			if (c == '\r')
-				continue;
-			if (c != '\n' && c != '\t' && (c < 0x20 || c == 0x7f))
-				c = '?';
-			text[len++] = c;
-		}
-	}
-	while (len && text[len - 1] == '\n')
-		len--;
-	if (!len) {
-		text[0] = '\0';
-		return 0;
-	}
-	for (start = len; start; start--)
-		if (text[start - 1] == '\n' && !--lines)
-			break;
-	text[len++] = '\n';
-	memmove(text, text + start, len - start);
-	text[len - start] = '\0';
-	return len - start;
 }

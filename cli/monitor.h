@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/loop.h"
-#include "base/ring.h"
+#include "cli/console.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,9 +27,6 @@ struct monitor;
  * The guest, and hence what comes through channel and console, is hostile. So is hull-vmm, should
  * the guest have taken it over: nothing it sends makes anything here grow.
  */
-
-/* What is kept of the guest's console: a panic with its back trace. */
-#define MONITOR_CONSOLE_SIZE 16384
 
 /*
  * struct monitor_config - what to boot
@@ -73,8 +70,7 @@ struct monitor {
 	struct loop_source channel, events, console, process;
 	char line[MONITOR_LINE_MAX];
 	size_t line_len;
-	struct ring ring;
-	uint8_t console_data[MONITOR_CONSOLE_SIZE];
+	struct console text; /* of the guest's console */
 };
 
 /*
@@ -110,13 +106,3 @@ enum monitor_end {
 
 /* monitor_end() - Context: after ended(). */
 enum monitor_end monitor_end(const struct monitor *monitor);
-
-/*
- * monitor_console_tail() - the last lines of the guest's console
- * @text:	filled with printable text, lines ending in '\n', and a NUL
- * @size:	bytes of @text; MONITOR_CONSOLE_SIZE + 2 holds all
- * @lines:	how many lines at most
- *
- * Return: length of @text; 0 when the guest printed nothing.
- */
-size_t monitor_console_tail(struct monitor *monitor, char *text, size_t size, int lines);

@@ -47,6 +47,21 @@ void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns)
 		timing->ns[phase] = ns;
 }
 
+void timing_set_guest_clock(struct timing *timing, uint64_t guest_ns)
+{
+	timing->guest_offset_ns = timing_now() - guest_ns;
+}
+
+void timing_mark_guest(struct timing *timing, enum timing_phase phase, uint64_t guest_ns)
+{
+	uint64_t ns = guest_ns + timing->guest_offset_ns;
+	uint64_t now = timing_now();
+
+	if (ns < timing->ns[TIMING_SPAWN])
+		ns = timing->ns[TIMING_SPAWN];
+	timing_mark_at(timing, phase, ns > now ? now : ns);
+}
+
 int timing_monitor_phase(const char *name)
 {
 	for (int i = 0; i < TIMING_COUNT; i++)

@@ -25,9 +25,14 @@ enum timing_phase {
 	TIMING_COUNT,
 };
 
-/* Marks in ns of CLOCK_MONOTONIC, 0 = not reached. Zero-initialise. */
+/*
+ * struct timing - the marks of a run; zero-initialise
+ * @ns:			ns of CLOCK_MONOTONIC, 0 = not reached
+ * @guest_offset_ns:	that clock minus the guest's
+ */
 struct timing {
 	uint64_t ns[TIMING_COUNT];
+	uint64_t guest_offset_ns;
 };
 
 /* timing_now() - CLOCK_MONOTONIC in ns. Context: any thread. */
@@ -37,6 +42,17 @@ uint64_t timing_now(void);
 void timing_mark(struct timing *timing, enum timing_phase phase);
 /* timing_mark_at() - the phase was reached at @ns; 0 is ignored. */
 void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns);
+
+/* timing_set_guest_clock() - the guest's clock shows @guest_ns now, says the guest. */
+void timing_set_guest_clock(struct timing *timing, uint64_t guest_ns);
+
+/*
+ * timing_mark_guest() - the phase was reached at @guest_ns of the guest's clock
+ *
+ * That is untrusted, and the guest's clock may run faster than ours: what can't be is moved to the
+ * start of the VM, or to now.
+ */
+void timing_mark_guest(struct timing *timing, enum timing_phase phase, uint64_t guest_ns);
 
 /* timing_monitor_phase() - the phase that hull-vmm calls @name, or -ENOENT. */
 int timing_monitor_phase(const char *name);

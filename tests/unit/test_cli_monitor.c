@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of cli/monitor.h with programs of the host in place of hull-vmm, and of cli/timing.h.
+// Tests of cli/monitor.h and cli/console.h with programs of the host in place of hull-vmm, and of
+// cli/timing.h.
 #include "cli/monitor.h"
 
 #include "base/cleanup.h"
@@ -128,17 +129,17 @@ END_TEST
 
 START_TEST(console_tail_is_the_last_lines_without_control_characters)
 {
-	char text[MONITOR_CONSOLE_SIZE + 2];
+	char text[CONSOLE_SIZE + 2];
 	struct fixture f;
 
 	run(&f, "printf 'one\\r\\ntwo\\033[31m\\tx\\r\\nthree\\r\\n\\n' >&5");
-	ck_assert_uint_eq(monitor_console_tail(&f.monitor, text, sizeof(text), 2), 17);
+	ck_assert_uint_eq(console_tail(&f.monitor.text, text, sizeof(text), 2), 17);
 	ck_assert_str_eq(text, "two?[31m\tx\nthree\n");
-	ck_assert_uint_eq(monitor_console_tail(&f.monitor, text, sizeof(text), 9), 21);
+	ck_assert_uint_eq(console_tail(&f.monitor.text, text, sizeof(text), 9), 21);
 	ck_assert_str_eq(text, "one\ntwo?[31m\tx\nthree\n");
 	teardown(&f);
 	run(&f, "exit 0");
-	ck_assert_uint_eq(monitor_console_tail(&f.monitor, text, sizeof(text), 2), 0);
+	ck_assert_uint_eq(console_tail(&f.monitor.text, text, sizeof(text), 2), 0);
 	ck_assert_str_eq(text, "");
 	teardown(&f);
 }
@@ -146,15 +147,15 @@ END_TEST
 
 START_TEST(console_keeps_the_end_of_a_flood)
 {
-	char text[MONITOR_CONSOLE_SIZE + 2];
+	char text[CONSOLE_SIZE + 2];
 	struct fixture f;
 	size_t len;
 
 	run(&f, "head -c 100000 /dev/zero | tr '\\0' x >&5; echo >&5; echo last >&5");
-	ck_assert_uint_eq(monitor_console_tail(&f.monitor, text, sizeof(text), 1), 5);
+	ck_assert_uint_eq(console_tail(&f.monitor.text, text, sizeof(text), 1), 5);
 	ck_assert_str_eq(text, "last\n");
-	len = monitor_console_tail(&f.monitor, text, sizeof(text), 5);
-	ck_assert_uint_gt(len, MONITOR_CONSOLE_SIZE - 2);
+	len = console_tail(&f.monitor.text, text, sizeof(text), 5);
+	ck_assert_uint_gt(len, CONSOLE_SIZE - 2);
 	ck_assert_uint_lt(len, sizeof(text));
 	teardown(&f);
 }
@@ -207,6 +208,22 @@ START_TEST(timing_table)
 }
 END_TEST
 
+START_TEST(timing_of_a_guest_that_lies)
+{
+	struct timing timing = {0};
+	uint64_t before;
+
+	timing_mark(&timing, TIMING_SPAWN);
+	timing_set_guest_clock(&timing, 1000);
+	before = timing_now();
+	timing_mark_guest(&timing, TIMING_INIT, UINT64_MAX / 2);
+	ck_assert_uint_ge(timing.ns[TIMING_INIT], before);
+	ck_assert_uint_le(timing.ns[TIMING_INIT], timing_now());
+	timing_mark_guest(&timing, TIMING_STARTED, 0);
+	ck_assert_uint_ge(timing.ns[TIMING_STARTED], timing.ns[TIMING_SPAWN]);
+}
+END_TEST
+
 SUITE("cli_monitor", exit_codes_tell_the_end, events_are_lines,
 	console_tail_is_the_last_lines_without_control_characters, console_keeps_the_end_of_a_flood,
-	program_that_is_missing, timing_table)
+	program_that_is_missing, timing_table, timing_of_a_guest_that_lies)
