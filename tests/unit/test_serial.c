@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/serial_reg.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <time.h>
 
 #define IIR_64BYTE_FIFO 0x20
@@ -291,19 +293,27 @@ START_TEST(pseudo_terminal_master)
 {
 	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
 	char name[64], buf[32];
+	struct termios raw;
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(grantpt(fd) | unlockpt(fd), 0);
 	ck_assert_int_eq(ptsname_r(fd, name, sizeof(name)), 0);
 	slave = open(name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	/* Without its echo, which would come back as input. */
+	ck_assert_int_eq(tcgetattr(slave, &raw), 0);
+	cfmakeraw(&raw);
+	ck_assert_int_eq(tcsetattr(slave, TCSANOW, &raw), 0);
 	setup(fd, fd);
 	ck_assert_int_eq(s.out_kind, SERIAL_OUT_POLL);
 	print("hello\n");
 	nanosleep(&(struct timespec){.tv_nsec = 3 * SERIAL_FLUSH_MS * 1000000}, NULL);
 	loop_step(&loop);
+	/* The kernel carries it from one end to the other in its own time. */
+	ck_assert_int_eq(poll(&(struct pollfd){.fd = slave, .events = POLLIN}, 1, 10000), 1);
 	ck_assert_int_eq(read(slave, buf, sizeof(buf)), 6);
 	/* Both ways over one descriptor. */
 	ck_assert_int_eq(write(slave, "x", 1), 1);
+	ck_assert_int_eq(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000), 1);
 	for (int i = 0; i < 100 && !(in(UART_LSR)&UART_LSR_DR); i++)
 		loop_step(&loop);
 	while (in(UART_LSR)&UART_LSR_DR)
