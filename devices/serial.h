@@ -100,9 +100,12 @@ int serial_init(struct serial *s, struct loop *loop, const struct irq *irq, int 
  * serial_fini() - write out what is left and free
  *
  * Waits for a slow reader, up to SERIAL_LINGER_MS * SERIAL_LINGER_TRIES. The descriptors given to
- * serial_init() stay open. Context: loop, vCPUs stopped.
+ * serial_init() stay open.
+ *
+ * Return: output bytes lost in all, those not even now written out included.
+ * Context: loop, vCPUs stopped.
  */
-void serial_fini(struct serial *s);
+uint64_t serial_fini(struct serial *s);
 
 /* serial_flush() - write out what can be without waiting. Context: loop. */
 void serial_flush(struct serial *s);

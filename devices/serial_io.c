@@ -304,11 +304,13 @@ static void serial_linger(struct serial *s)
 		poll(&pfd, 1, SERIAL_LINGER_MS);
 }
 
-void serial_fini(struct serial *s)
+uint64_t serial_fini(struct serial *s)
 {
 	int kick_fd = s->kick_src.fn ? s->kick_src.fd : -1;
+	uint64_t lost;
 
 	serial_linger(s);
+	lost = s->dropped + ring_used(&s->out);
 	loop_del(s->loop, &s->in_src);
 	loop_del(s->loop, &s->out_src);
 	loop_del(s->loop, &s->kick_src);
@@ -322,4 +324,5 @@ void serial_fini(struct serial *s)
 	s->out_data = NULL;
 	s->out = (struct ring){0};
 	pthread_mutex_destroy(&s->lock);
+	return lost;
 }

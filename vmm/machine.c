@@ -134,8 +134,7 @@ void machine_fini(struct machine *machine)
 	uint64_t dropped;
 
 	if (machine->serial.loop) {
-		dropped = serial_dropped(&machine->serial);
-		serial_fini(&machine->serial);
+		dropped = serial_fini(&machine->serial);
 		if (dropped)
 			log_warn("serial: %llu bytes of output were dropped",
 				(unsigned long long)dropped);

@@ -289,6 +289,25 @@ START_TEST(regular_file)
 }
 END_TEST
 
+START_TEST(what_is_left_at_the_end_is_counted)
+{
+	static const char full[65536];
+	int fds[2];
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(fds[1], full, sizeof(full)) > 0)
+		;
+	setup(fds[1], -1);
+	print("nobody reads\n");
+	ck_assert_uint_eq(serial_dropped(&s), 0);
+	ck_assert_uint_eq(serial_fini(&s), 13);
+	irq_fini(&irq);
+	loop_fini(&loop);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 START_TEST(pseudo_terminal_master)
 {
 	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
@@ -449,5 +468,5 @@ END_TEST
 
 SUITE("serial", registers, detected_as_16550a, modem_changes, loopback, wide_access,
 	line_goes_out_at_once, slow_pipe, slow_socket, regular_file, pseudo_terminal_master,
-	reader_goes_away, input_interrupts, transmit_interrupts, input_from_pipe, input_from_file,
-	input_from_null)
+	what_is_left_at_the_end_is_counted, reader_goes_away, input_interrupts, transmit_interrupts,
+	input_from_pipe, input_from_file, input_from_null)
