@@ -135,7 +135,8 @@ static const struct option_row rows[] = {
 	{0, "memory", "SIZE", "Memory of the VM, at least 64M (default: 512M).", set_memory,
 		FIELD(memory)},
 	{0, "disk", "SIZE",
-		"Keep what the container writes on a scratch disk of this size, not in its memory.",
+		"Keep what the container writes on a scratch disk of this size, not in its memory. "
+		"Not with --read-only.",
 		set_disk, FIELD(disk)},
 	{0, "read-only", NULL, "Let the container write nowhere but to /tmp, /run and the like.",
 		option_flag, FIELD(read_only)},

@@ -49,6 +49,20 @@ static bool piece_id(struct piece piece, uint32_t *ret)
 	return true;
 }
 
+/* Why @who, which is neither in @path nor a usable number, is nobody. @what: "user" or "group". */
+static int piece_unknown(struct piece who, const char *what, const char *path, struct err *err)
+{
+	bool number = who.len > 0;
+
+	for (size_t i = 0; i < who.len && number; i++)
+		number = who.text[i] >= '0' && who.text[i] <= '9';
+	if (number)
+		return err_set(err, -ERANGE, "%s %.*s: not a number from 0 to %llu", what,
+			(int)who.len, who.text, (unsigned long long)USER_ID_MAX);
+	return err_set(
+		err, -ENOENT, "%s %.*s: not in the image's %s", what, (int)who.len, who.text, path);
+}
+
 /* Take what is before @separator off the front of @rest. Return: false at the end. */
 static bool piece_next(struct piece *rest, char separator, struct piece *ret)
 {
@@ -179,8 +193,7 @@ int user_lookup(const char *spec, const struct user_file *passwd, const struct u
 	found = passwd_find(passwd_text, name, &name, ret);
 	if (!found) {
 		if (!piece_id(name, &id))
-			return err_set(err, -ENOENT, "user %.*s: not in the image's " PASSWD_PATH,
-				(int)name.len, name.text);
+			return piece_unknown(name, "user", PASSWD_PATH, err);
 		ret->uid = id;
 	}
 	if (!has_group)
@@ -188,8 +201,7 @@ int user_lookup(const char *spec, const struct user_file *passwd, const struct u
 	if (group_find(group_text, group_name, &ret->gid))
 		return 0;
 	if (!piece_id(group_name, &id))
-		return err_set(err, -ENOENT, "group %.*s: not in the image's " GROUP_PATH,
-			(int)group_name.len, group_name.text);
+		return piece_unknown(group_name, "group", GROUP_PATH, err);
 	ret->gid = id;
 	return 0;
 }

@@ -268,6 +268,10 @@ static int parse(struct reference *ref, const char *text, struct err *err)
 	}
 	if (looks_like_path(text))
 		return parse_layout(ref, text, text, err);
+	rest = strstr(text, "://");
+	if (rest)
+		return err_set(err, -EINVAL, "image %s: unknown transport %.*s", text,
+			(int)(rest - text), text);
 	return parse_registry(ref, text, text, err);
 }
 

@@ -179,6 +179,8 @@ int store_open(const char *path, struct store **ret_store, struct err *err)
 			return r;
 		path = buf;
 	}
+	if (!*path)
+		return err_set(err, -EINVAL, "image store: the path is empty");
 	r = make_path(path, err);
 	if (r)
 		return r;

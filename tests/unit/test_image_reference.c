@@ -80,6 +80,7 @@ START_TEST(bad_names_are_refused)
 		"host.io:/app",
 		"host.io:1234567/app",
 		"docker://",
+		"foo://bar",
 		"docker://../x",
 		"docker://a..b/x",
 		"-a.b/x",

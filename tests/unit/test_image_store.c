@@ -70,6 +70,7 @@ START_TEST(file_in_the_way)
 	ck_assert_int_eq(store_open(path, &store, &err), -ENOTDIR);
 	snprintf(path, sizeof(path), "%s/x/y", dir);
 	ck_assert_int_eq(store_open(path, &store, &err), -ENOTDIR);
+	ck_assert_int_eq(store_open("", &store, &err), -EINVAL);
 	fixture_remove(dir);
 }
 END_TEST

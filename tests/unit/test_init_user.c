@@ -123,11 +123,11 @@ START_TEST(refused)
 	ck_assert_int_eq(good("+1", &user), -ENOENT);
 	ck_assert_int_eq(good(" 1", &user), -ENOENT);
 	ck_assert_int_eq(good("2147483647", &user), 0);
-	ck_assert_int_eq(good("2147483648", &user), -ENOENT);
-	ck_assert_int_eq(good("4294967295", &user), -ENOENT);
-	ck_assert_int_eq(good("4294967296", &user), -ENOENT);
-	ck_assert_int_eq(good("18446744073709551616", &user), -ENOENT);
-	ck_assert_int_eq(good("0:4294967295", &user), -ENOENT);
+	ck_assert_int_eq(good("2147483648", &user), -ERANGE);
+	ck_assert_int_eq(good("4294967295", &user), -ERANGE);
+	ck_assert_int_eq(good("4294967296", &user), -ERANGE);
+	ck_assert_int_eq(good("18446744073709551616", &user), -ERANGE);
+	ck_assert_int_eq(good("0:4294967295", &user), -ERANGE);
 }
 END_TEST
 
