@@ -173,14 +173,14 @@ int store_open(const char *path, struct store **ret_store, struct err *err)
 	int CLEANUP_FD root = -1;
 	int r;
 
+	if (path && !*path)
+		return err_set(err, -EINVAL, "image store: the path is empty");
 	if (!path) {
 		r = default_path(buf, err);
 		if (r)
 			return r;
 		path = buf;
 	}
-	if (!*path)
-		return err_set(err, -EINVAL, "image store: the path is empty");
 	r = make_path(path, err);
 	if (r)
 		return r;
