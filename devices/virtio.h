@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -25,6 +26,7 @@
  *                          +--virtio_dev_broken()--> waits for reset, touches no queue
  */
 
+struct buf;
 struct guest_mem;
 struct virtio_dev;
 struct virtq;
@@ -34,8 +36,8 @@ struct virtq;
  * @name:	for log lines
  * @activate:	the driver is ready: features and queues are final. A queue may be absent
  *		(ready is false); 0, or -EPROTO if the device can't work so
- * @notify:	the driver kicked @queue, below queue_count. May come for a queue with nothing in
- *it. Not called while broken, nor before activate
+ * @notify:	the driver kicked @queue, below queue_count; there may be nothing in it. Not called
+ *		while broken, nor before activate
  * @reset:	stop; afterwards no queue, no guest memory and no callback of this run is touched.
  *		The queues are still as they were; the transport stops them next. Harmless when not
  *		active
@@ -43,7 +45,12 @@ struct virtq;
  *		end: zeroes
  * @write_config: NULL if the config space is read-only
  * @quiesce:	finish or put back what is in flight, so that the queues hold all state; take what
- *the guest has sent if it can be passed on at once. Only while active and not broken
+ *		the guest has sent if it can be passed on at once. Only while active, not broken
+ * @save:	append to @out what load needs: the state that is neither in the queues nor in the
+ *		transport's registers. After quiesce; NULL if there is none. 0 or -errno
+ * @load:	take back what save wrote, perhaps in another process: untrusted. While not active;
+ *		activate follows if the device was active when saved. 0, or -EINVAL if it makes no
+ *		sense, and then nothing is changed
  * @free:	destroy it, its backend included; it has been reset before
  *
  * Context: loop, but for read_config and write_config: a vCPU thread under the slot's mutex, so
@@ -59,6 +66,8 @@ struct virtio_dev_ops {
 	void (*write_config)(
 		struct virtio_dev *dev, unsigned int offset, const void *data, unsigned int len);
 	void (*quiesce)(struct virtio_dev *dev);
+	int (*save)(struct virtio_dev *dev, struct buf *out);
+	int (*load)(struct virtio_dev *dev, const void *data, size_t len);
 	void (*free)(struct virtio_dev *dev);
 };
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one microVM is made of, as the command line tells it.
+// What one microVM is made of, whoever tells it.
 #pragma once
 
 #include "base/log.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct err;
 
 #define CONFIG_CPUS_MAX 32
 /* One virtio-mmio slot each; vsock takes another. Bounded by the interrupt lines, see machine.h. */
@@ -41,7 +39,7 @@ struct config_serial {
 	int fd;
 };
 
-/* All strings point into argv and live as long as it. */
+/* Strings are not owned; they live as long as the process (on the command line: argv). */
 struct config {
 	const char *kernel;
 	const char *initrd; /* or NULL */
@@ -56,20 +54,3 @@ struct config {
 	int events_fd; /* or -1 */
 	enum log_level log_level;
 };
-
-enum config_action {
-	CONFIG_RUN,
-	CONFIG_HELP,
-	CONFIG_VERSION,
-};
-
-/*
- * config_parse() - read the command line
- * @ret:	filled on CONFIG_RUN
- *
- * Return: enum config_action, or -EINVAL with @err set. Opens nothing.
- */
-int config_parse(int argc, char **argv, struct config *ret, struct err *err);
-
-/* config_usage() - the --help text, on standard output. */
-void config_usage(void);

@@ -5,14 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "devices/backend/disk.h"
-#include "devices/backend/disk_file.h"
-#include "devices/backend/stream.h"
-#include "devices/backend/stream_fd.h"
-#include "devices/backend/stream_unix.h"
-#include "devices/blk.h"
 #include "devices/virtio.h"
-#include "devices/vsock.h"
 #include "vmm/config.h"
 #include "vmm/vm.h"
 
@@ -22,8 +15,7 @@
 static_assert(CONFIG_DISKS_MAX + 1 <= ARCH_SLOTS_MAX, "each device has a slot");
 static_assert(VIRTIO_MMIO_SIZE == 0x1000, "the address map leaves 4 KiB a slot");
 
-/* Put @dev into the next slot; it belongs to the machine also on failure. */
-static int add_slot(struct machine *machine, struct virtio_dev *dev, struct err *err)
+int machine_add_slot(struct machine *machine, struct virtio_dev *dev, struct err *err)
 {
 	struct vm *vm = machine->vm;
 	unsigned int n = machine->slot_count++;
@@ -46,58 +38,6 @@ static int add_slot(struct machine *machine, struct virtio_dev *dev, struct err 
 	return r < 0 ? err_errno(err, -r, "machine: %s in slot %u", dev->ops->name, n) : 0;
 }
 
-static int add_disk(struct machine *machine, const struct config_disk *config, struct err *err)
-{
-	struct virtio_dev *dev;
-	struct disk *disk;
-	char name[24];
-	int r;
-
-	if (config->path) {
-		r = disk_file_open(config->path, config->read_only, &disk, err);
-	} else {
-		snprintf(name, sizeof(name), "fd=%d", config->fd);
-		r = disk_file_from_fd(config->fd, name, config->read_only, &disk, err);
-	}
-	if (r < 0)
-		return r;
-	r = blk_new(disk, NULL, &dev);
-	if (r < 0) {
-		disk_free(disk);
-		return err_errno(err, -r, "machine: block device");
-	}
-	return add_slot(machine, dev, err);
-}
-
-static void on_owner_gone(void *ctx)
-{
-	struct vm *vm = ctx;
-
-	log_info("the vsock channel was closed: ending the microVM");
-	vm_stop_from_loop(vm, VM_END_ERROR);
-}
-
-static int add_vsock(struct machine *machine, const struct config_vsock *config, struct err *err)
-{
-	struct vm *vm = machine->vm;
-	struct stream_backend *backend;
-	struct virtio_dev *dev;
-	int r;
-
-	if (config->uds)
-		r = stream_unix_new(vm->loop, config->uds, &backend, err);
-	else
-		r = stream_fd_new(vm->loop, config->fd, on_owner_gone, vm, &backend, err);
-	if (r < 0)
-		return r;
-	r = vsock_new(vm->loop, config->cid, backend, &dev);
-	if (r < 0) {
-		stream_backend_free(backend);
-		return err_errno(err, -r, "machine: vsock device");
-	}
-	return add_slot(machine, dev, err);
-}
-
 static int add_serial(struct machine *machine, struct err *err)
 {
 	struct console *console = &machine->console;
@@ -111,6 +51,12 @@ static int add_serial(struct machine *machine, struct err *err)
 	return r < 0 ? err_errno(err, -r, "machine: serial port") : 0;
 }
 
+/* The order in which devices get their slots, and so the order in which the guest finds them. */
+static int (*const device_table[])(struct machine *, const struct config *, struct err *) = {
+	machine_add_disks,
+	machine_add_vsock,
+};
+
 int machine_init(
 	struct machine *machine, struct vm *vm, const struct config *config, struct err *err)
 {
@@ -122,10 +68,8 @@ int machine_init(
 		r = add_serial(machine, err);
 	if (!r)
 		r = arch_platform_init(machine, err);
-	for (unsigned int i = 0; i < config->disk_count && !r; i++)
-		r = add_disk(machine, &config->disks[i], err);
-	if (!r && config->vsock.cid)
-		r = add_vsock(machine, &config->vsock, err);
+	for (size_t i = 0; i < sizeof(device_table) / sizeof(device_table[0]) && !r; i++)
+		r = device_table[i](machine, config, err);
 	return r;
 }
 

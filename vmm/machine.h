@@ -51,3 +51,20 @@ int machine_init(
  * Harmless on a zeroed or half-built machine. Context: after vcpu_stop_all().
  */
 void machine_fini(struct machine *machine);
+
+/*
+ * machine_add_slot() - put @dev into the next slot
+ * @dev:	belongs to the machine from here on, also on failure
+ *
+ * Return: 0 or -errno with @err set.
+ */
+int machine_add_slot(struct machine *machine, struct virtio_dev *dev, struct err *err);
+
+/*
+ * One function for each kind of device, in a file of its own: open what @config names of it and
+ * put it into slots.
+ *
+ * Return: 0 or -errno with @err set.
+ */
+int machine_add_disks(struct machine *machine, const struct config *config, struct err *err);
+int machine_add_vsock(struct machine *machine, const struct config *config, struct err *err);

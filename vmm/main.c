@@ -9,6 +9,7 @@
 #include "vmm/config.h"
 #include "vmm/events.h"
 #include "vmm/machine.h"
+#include "vmm/options.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -160,14 +161,14 @@ int main(int argc, char **argv)
 	struct err err;
 
 	log_setup("hull-vmm", LOG_WARN);
-	switch (config_parse(argc, argv, &config, &err)) {
-	case CONFIG_RUN:
+	switch (options_parse(argc, argv, &config, &err)) {
+	case OPTIONS_RUN:
 		log_setup("hull-vmm", config.log_level);
 		return run(&config);
-	case CONFIG_HELP:
-		config_usage();
+	case OPTIONS_HELP:
+		options_usage();
 		return 0;
-	case CONFIG_VERSION:
+	case OPTIONS_VERSION:
 		puts("hull-vmm " HULL_VERSION);
 		return 0;
 	default:

@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of hull-vmm.
-#include "vmm/config.h"
+// The command line.
+#include "vmm/options.h"
 
 #include "base/err.h"
+#include "vmm/config.h"
+#include "vmm/option_value.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Smallest and largest guest context identifiers: 0 to 2 are taken (virtio 1.2 5.10.4). */
-#define CID_MIN 3
-#define CID_MAX 0xfffffffeu
-/* More than any machine has; keeps sums of guest addresses far from wrapping. */
-#define MEMORY_MAX (64ull << 40)
 
 enum {
 	OPT_KERNEL = 256,
@@ -51,7 +45,7 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-void config_usage(void)
+void options_usage(void)
 {
 	fputs("Usage: hull-vmm --kernel FILE [OPTION]...\n"
 	      "Run one KVM microVM in this process.\n"
@@ -82,143 +76,6 @@ void config_usage(void)
 		stdout);
 }
 
-static int parse_number(
-	const char *option, const char *text, uint64_t max, uint64_t *ret, struct err *err)
-{
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || *end || errno || value > max)
-		return err_set(err, -EINVAL, "%s: '%s' is not a number from 0 to %llu", option,
-			text, (unsigned long long)max);
-	*ret = value;
-	return 0;
-}
-
-static int parse_fd(const char *option, const char *text, int *ret, struct err *err)
-{
-	uint64_t value = 0;
-	int r = parse_number(option, text, INT_MAX, &value, err);
-
-	if (!r)
-		*ret = (int)value;
-	return r;
-}
-
-static int parse_memory(const char *text, uint64_t *ret, struct err *err)
-{
-	unsigned int shift = 20;
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || errno)
-		return err_set(err, -EINVAL, "--memory: '%s' is not a size", text);
-	switch (toupper((unsigned char)*end)) {
-	case 'K':
-		shift = 10;
-		end++;
-		break;
-	case 'M':
-		end++;
-		break;
-	case 'G':
-		shift = 30;
-		end++;
-		break;
-	default:
-		break;
-	}
-	if (*end)
-		return err_set(err, -EINVAL, "--memory: '%s' is not a size", text);
-	if (!value || value > MEMORY_MAX >> shift)
-		return err_set(err, -EINVAL, "--memory: %s is out of range", text);
-	value <<= shift;
-	if (value % (1 << 20))
-		return err_set(err, -EINVAL, "--memory: %s is not a multiple of 1 MiB", text);
-	*ret = value;
-	return 0;
-}
-
-static int parse_disk(char *text, struct config *config, struct err *err)
-{
-	struct config_disk *disk = &config->disks[config->disk_count];
-	size_t len = strlen(text);
-
-	if (config->disk_count == CONFIG_DISKS_MAX)
-		return err_set(err, -EINVAL, "--disk: more than %d disks", CONFIG_DISKS_MAX);
-	*disk = (struct config_disk){.fd = -1};
-	if (len >= 3 && !strcmp(text + len - 3, ",ro")) {
-		disk->read_only = true;
-		text[len - 3] = '\0';
-	}
-	if (!strncmp(text, "fd=", 3)) {
-		int r = parse_fd("--disk fd", text + 3, &disk->fd, err);
-
-		if (r < 0)
-			return r;
-	} else if (*text) {
-		disk->path = text;
-	} else {
-		return err_set(err, -EINVAL, "--disk: no file is named");
-	}
-	config->disk_count++;
-	return 0;
-}
-
-static int parse_vsock(char *text, struct config_vsock *vsock, struct err *err)
-{
-	char *saved, *item;
-	uint64_t cid = 0;
-	int r = 0;
-
-	if (vsock->cid)
-		return err_set(err, -EINVAL, "--vsock: given twice");
-	for (item = strtok_r(text, ",", &saved); item && !r; item = strtok_r(NULL, ",", &saved)) {
-		if (!strncmp(item, "cid=", 4)) {
-			r = parse_number("--vsock cid", item + 4, CID_MAX, &cid, err);
-			if (!r && cid < CID_MIN)
-				r = err_set(err, -EINVAL, "--vsock cid: %s is reserved, use %d up",
-					item + 4, CID_MIN);
-		} else if (!strncmp(item, "uds=", 4)) {
-			vsock->uds = item + 4;
-		} else if (!strncmp(item, "fd=", 3)) {
-			r = parse_fd("--vsock fd", item + 3, &vsock->fd, err);
-		} else {
-			r = err_set(err, -EINVAL, "--vsock: unknown part '%s'", item);
-		}
-	}
-	if (r < 0)
-		return r;
-	if (!cid || !vsock->uds == (vsock->fd < 0))
-		return err_set(err, -EINVAL, "--vsock: needs cid=N and one of uds=PATH, fd=N");
-	vsock->cid = (uint32_t)cid;
-	return 0;
-}
-
-static int parse_serial(const char *text, struct config_serial *serial, struct err *err)
-{
-	*serial = (struct config_serial){.fd = -1};
-	if (!strcmp(text, "none")) {
-		serial->kind = CONFIG_SERIAL_NONE;
-	} else if (!strcmp(text, "stdio")) {
-		serial->kind = CONFIG_SERIAL_STDIO;
-	} else if (!strncmp(text, "file=", 5) && text[5]) {
-		serial->kind = CONFIG_SERIAL_FILE;
-		serial->path = text + 5;
-	} else if (!strncmp(text, "fd=", 3)) {
-		serial->kind = CONFIG_SERIAL_FD;
-		return parse_fd("--serial fd", text + 3, &serial->fd, err);
-	} else {
-		return err_set(err, -EINVAL,
-			"--serial: '%s' is none of none, stdio, file=PATH, fd=N", text);
-	}
-	return 0;
-}
-
 static int parse_option(int option, char *text, struct config *config, struct err *err)
 {
 	uint64_t value = 0;
@@ -235,9 +92,9 @@ static int parse_option(int option, char *text, struct config *config, struct er
 		config->cmdline = text;
 		return 0;
 	case OPT_MEMORY:
-		return parse_memory(text, &config->memory, err);
+		return option_memory(text, config, err);
 	case OPT_CPUS:
-		r = parse_number("--cpus", text, CONFIG_CPUS_MAX, &value, err);
+		r = option_number("--cpus", text, CONFIG_CPUS_MAX, &value, err);
 		if (r < 0)
 			return r;
 		if (!value)
@@ -251,13 +108,13 @@ static int parse_option(int option, char *text, struct config *config, struct er
 			return err_set(err, -EINVAL, "--acpi: '%s' is neither on nor off", text);
 		return 0;
 	case OPT_DISK:
-		return parse_disk(text, config, err);
+		return option_disk(text, config, err);
 	case OPT_VSOCK:
-		return parse_vsock(text, &config->vsock, err);
+		return option_vsock(text, config, err);
 	case OPT_SERIAL:
-		return parse_serial(text, &config->serial, err);
+		return option_serial(text, config, err);
 	case OPT_EVENTS_FD:
-		return parse_fd("--events-fd", text, &config->events_fd, err);
+		return option_fd("--events-fd", text, &config->events_fd, err);
 	case OPT_LOG_LEVEL:
 		r = log_level_parse(text);
 		if (r < 0)
@@ -269,7 +126,7 @@ static int parse_option(int option, char *text, struct config *config, struct er
 	}
 }
 
-int config_parse(int argc, char **argv, struct config *ret, struct err *err)
+int options_parse(int argc, char **argv, struct config *ret, struct err *err)
 {
 	struct config config = {
 		.cmdline = "console=ttyS0",
@@ -288,9 +145,9 @@ int config_parse(int argc, char **argv, struct config *ret, struct err *err)
 	while ((option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
 		switch (option) {
 		case OPT_HELP:
-			return CONFIG_HELP;
+			return OPTIONS_HELP;
 		case OPT_VERSION:
-			return CONFIG_VERSION;
+			return OPTIONS_VERSION;
 		case ':':
 			return err_set(err, -EINVAL, "%s needs a value", argv[optind - 1]);
 		case '?':
@@ -308,5 +165,5 @@ int config_parse(int argc, char **argv, struct config *ret, struct err *err)
 	if (!config.kernel)
 		return err_set(err, -EINVAL, "--kernel is missing (see --help)");
 	*ret = config;
-	return CONFIG_RUN;
+	return OPTIONS_RUN;
 }

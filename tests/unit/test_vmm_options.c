@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of vmm/config.h: what the command line means and how it is refused.
-#include "vmm/config.h"
+// Tests of vmm/options.h: what the command line means and how it is refused.
+#include "vmm/options.h"
 
 #include "base/err.h"
 #include "tests/lib/suite.h"
+#include "vmm/config.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static int parse(const char *line, struct config *config, struct err *err)
 	for (char *p = strtok_r(copy, " ", &saved); p; p = strtok_r(NULL, " ", &saved))
 		argv[argc++] = p;
 	argv[argc] = NULL;
-	return config_parse(argc, argv, config, err);
+	return options_parse(argc, argv, config, err);
 }
 
 START_TEST(defaults)
@@ -29,7 +30,7 @@ START_TEST(defaults)
 	struct config config;
 	struct err err;
 
-	ck_assert_int_eq(parse("hull-vmm --kernel k", &config, &err), CONFIG_RUN);
+	ck_assert_int_eq(parse("hull-vmm --kernel k", &config, &err), OPTIONS_RUN);
 	ck_assert_str_eq(config.kernel, "k");
 	ck_assert_ptr_null(config.initrd);
 	ck_assert_str_eq(config.cmdline, "console=ttyS0");
@@ -53,7 +54,7 @@ START_TEST(everything_given)
 			       "--vsock cid=3,uds=/run/v --serial file=/tmp/s --events-fd 9 "
 			       "--log-level DEBUG",
 				 &config, &err),
-		CONFIG_RUN);
+		OPTIONS_RUN);
 	ck_assert_uint_eq(config.memory, 5ull << 30);
 	ck_assert_uint_eq(config.cpus, 32);
 	ck_assert(!config.acpi);
@@ -78,8 +79,8 @@ START_TEST(help_and_version_win)
 	struct config config;
 	struct err err;
 
-	ck_assert_int_eq(parse("hull-vmm --help", &config, &err), CONFIG_HELP);
-	ck_assert_int_eq(parse("hull-vmm --version --nonsense", &config, &err), CONFIG_VERSION);
+	ck_assert_int_eq(parse("hull-vmm --help", &config, &err), OPTIONS_HELP);
+	ck_assert_int_eq(parse("hull-vmm --version --nonsense", &config, &err), OPTIONS_VERSION);
 }
 END_TEST
 
@@ -145,11 +146,11 @@ START_TEST(too_many_disks)
 		argv[argc++] = name;
 	}
 	argv[argc] = NULL;
-	ck_assert_int_eq(config_parse(argc, argv, &config, &err), -EINVAL);
+	ck_assert_int_eq(options_parse(argc, argv, &config, &err), -EINVAL);
 	ck_assert_str_eq(err.msg, "--disk: more than 16 disks");
-	ck_assert_int_eq(config_parse(argc - 2, argv, &config, &err), CONFIG_RUN);
+	ck_assert_int_eq(options_parse(argc - 2, argv, &config, &err), OPTIONS_RUN);
 }
 END_TEST
 
-SUITE_CASES("vmm_config", NULL, NULL, {defaults}, {everything_given}, {help_and_version_win},
+SUITE_CASES("vmm_options", NULL, NULL, {defaults}, {everything_given}, {help_and_version_win},
 	{too_many_disks}, {bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})
