@@ -130,7 +130,8 @@ struct tree_place {
 /*
  * tree_resolve() - find the place of @path, following symlinks in all components but the last
  * @path:	untrusted; leading slashes, "." and empty components don't matter
- * @make_parents:	make folders (0755, root's, @mtime) that are missing
+ * @make_parents:	make folders (0755, root's, @mtime) that are missing or that a lower layer
+ *		has something else in place of
  *
  * Return: 0; -ENOENT for a missing parent; -ENOTDIR if one isn't a folder; -ELOOP; -EXDEV for
  * ".."; -ENAMETOOLONG for a path, a name or a nesting beyond the limits; -ENOMEM beyond the

@@ -66,9 +66,10 @@ static int follow(struct walk *walk, const struct tree_inode *link)
 	return 0;
 }
 
-static int make_dir(struct walk *walk, const char *name)
+/* @old: what is there now, or NULL. */
+static int make_dir(struct walk *walk, const char *name, struct tree_node *old)
 {
-	struct tree_place place = {.dir = walk->dir, .name = name};
+	struct tree_place place = {.dir = walk->dir, .name = name, .node = old};
 	struct tree_inode *inode = tree_inode_new(walk->tree, S_IFDIR | 0755);
 	int r;
 
@@ -96,11 +97,16 @@ static int step(struct walk *walk, const char *name)
 	}
 	node = tree_find(walk->tree, walk->dir, name, strlen(name));
 	if (!node)
-		return walk->make_parents ? make_dir(walk, name) : -ENOENT;
+		return walk->make_parents ? make_dir(walk, name, NULL) : -ENOENT;
 	if (S_ISLNK(node->inode->mode))
 		return follow(walk, node->inode);
-	if (!S_ISDIR(node->inode->mode))
+	if (!S_ISDIR(node->inode->mode)) {
+		/* A layer's folder takes the place of a lower layer's file, named by itself or not.
+		 */
+		if (walk->make_parents && node->layer < walk->tree->layer)
+			return make_dir(walk, name, node);
 		return -ENOTDIR;
+	}
 	walk->dir = node->inode;
 	return 0;
 }

@@ -392,6 +392,19 @@ START_TEST(file_is_no_parent)
 }
 END_TEST
 
+START_TEST(lower_file_gives_way_to_a_folder)
+{
+	start();
+	tar_file(&tar, "a", "1");
+	APPLY();
+	tar_file(&tar, "a/b/c", "2");
+	APPLY();
+	ck_assert(S_ISDIR(at("a")->mode));
+	check_text("a/b/c", "2");
+	finish();
+}
+END_TEST
+
 START_TEST(whiteout_removes_lower)
 {
 	start();
@@ -739,10 +752,10 @@ END_TEST
 SUITE("image_layers", attributes_survive, xattrs_are_filtered, large_xattr_is_refused,
 	names_are_bytes, paths_are_normalised, root_entry_sets_the_root, dot_dot_is_refused,
 	hard_links_share, bad_hard_links_are_refused, parents_may_be_symlinks, symlinks_stay_inside,
-	symlink_loops_end, types_replace_each_other, file_is_no_parent, whiteout_removes_lower,
-	whiteouts_spare_their_own_layer, whiteouts_follow_symlinked_parents,
-	odd_whiteouts_are_refused, depth_is_bounded, names_are_bounded, owner_is_checked,
-	device_number_is_checked, zeros_become_holes, replaced_contents_are_released,
-	file_data_order_and_size, memory_is_bounded, compressions_are_told_apart,
-	empty_layers_are_fine, digests_are_compared, damage_is_blamed_on_the_digest,
-	truncation_is_seen)
+	symlink_loops_end, types_replace_each_other, file_is_no_parent,
+	lower_file_gives_way_to_a_folder, whiteout_removes_lower, whiteouts_spare_their_own_layer,
+	whiteouts_follow_symlinked_parents, odd_whiteouts_are_refused, depth_is_bounded,
+	names_are_bounded, owner_is_checked, device_number_is_checked, zeros_become_holes,
+	replaced_contents_are_released, file_data_order_and_size, memory_is_bounded,
+	compressions_are_told_apart, empty_layers_are_fine, digests_are_compared,
+	damage_is_blamed_on_the_digest, truncation_is_seen)
