@@ -11,12 +11,23 @@
 
 #include <assert.h>
 #include <linux/virtio_mmio.h>
+#include <string.h>
 
 static_assert(CONFIG_DISKS_MAX + 1 <= ARCH_SLOTS_MAX, "each device has a slot");
 static_assert(VIRTIO_MMIO_SIZE == 0x1000, "the address map leaves 4 KiB a slot");
 
-int machine_add_slot(struct machine *machine, struct virtio_dev *dev, struct err *err)
+struct machine_slot *machine_find_slot(struct machine *machine, const char *id)
 {
+	for (unsigned int i = 0; i < machine->slot_count; i++)
+		if (!strcmp(machine->slots[i].id, id))
+			return &machine->slots[i];
+	return NULL;
+}
+
+int machine_add_slot(
+	struct machine *machine, const char *id, struct virtio_dev *dev, struct err *err)
+{
+	bool taken = machine_find_slot(machine, id);
 	struct vm *vm = machine->vm;
 	unsigned int n = machine->slot_count++;
 	struct machine_slot *slot = &machine->slots[n];
@@ -25,6 +36,12 @@ int machine_add_slot(struct machine *machine, struct virtio_dev *dev, struct err
 
 	slot->dev = dev;
 	slot->irq.fd = -1;
+	if (taken)
+		return err_set(err, -EEXIST, "machine: two devices are named '%s'", id);
+	if (!*id || strlen(id) > MACHINE_ID_MAX)
+		return err_set(err, -EINVAL, "machine: the name '%s' has not 1 to %d bytes", id,
+			MACHINE_ID_MAX);
+	strcpy(slot->id, id);
 	r = irq_init(&slot->irq);
 	if (!r)
 		r = vm_bind_irq(vm, arch_slot_gsi(n), slot->irq.fd);

@@ -13,8 +13,16 @@ struct err;
 struct virtio_dev;
 struct vm;
 
-/* One virtio device behind its registers; @dev is owned. */
+/* Longest name of a device. */
+#define MACHINE_ID_MAX 64
+
+/*
+ * struct machine_slot - one virtio device behind its registers
+ * @id:		its name on the host, unique in the machine
+ * @dev:	owned
+ */
 struct machine_slot {
+	char id[MACHINE_ID_MAX + 1];
 	struct virtio_dev *dev;
 	struct irq irq;
 	struct virtio_mmio mmio;
@@ -54,11 +62,16 @@ void machine_fini(struct machine *machine);
 
 /*
  * machine_add_slot() - put @dev into the next slot
+ * @id:		its name: 1 to MACHINE_ID_MAX bytes, no other slot's; untrusted; copied
  * @dev:	belongs to the machine from here on, also on failure
  *
  * Return: 0 or -errno with @err set.
  */
-int machine_add_slot(struct machine *machine, struct virtio_dev *dev, struct err *err);
+int machine_add_slot(
+	struct machine *machine, const char *id, struct virtio_dev *dev, struct err *err);
+
+/* machine_find_slot() - Return: the slot of that name, or NULL. */
+struct machine_slot *machine_find_slot(struct machine *machine, const char *id);
 
 /*
  * One function for each kind of device, in a file of its own: open what @config names of it and

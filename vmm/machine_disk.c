@@ -11,11 +11,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-static int add_disk(struct machine *machine, const struct config_disk *config, struct err *err)
+static int add_disk(
+	struct machine *machine, unsigned int n, const struct config_disk *config, struct err *err)
 {
 	struct virtio_dev *dev;
 	struct disk *disk;
-	char name[24];
+	char id[24], name[24];
 	int r;
 
 	if (config->path) {
@@ -31,7 +32,8 @@ static int add_disk(struct machine *machine, const struct config_disk *config, s
 		disk_free(disk);
 		return err_errno(err, -r, "machine: block device");
 	}
-	return machine_add_slot(machine, dev, err);
+	snprintf(id, sizeof(id), "disk%u", n);
+	return machine_add_slot(machine, id, dev, err);
 }
 
 int machine_add_disks(struct machine *machine, const struct config *config, struct err *err)
@@ -39,6 +41,6 @@ int machine_add_disks(struct machine *machine, const struct config *config, stru
 	int r = 0;
 
 	for (unsigned int i = 0; i < config->disk_count && !r; i++)
-		r = add_disk(machine, &config->disks[i], err);
+		r = add_disk(machine, i, &config->disks[i], err);
 	return r;
 }

@@ -42,5 +42,5 @@ int machine_add_vsock(struct machine *machine, const struct config *config, stru
 		stream_backend_free(backend);
 		return err_errno(err, -r, "machine: vsock device");
 	}
-	return machine_add_slot(machine, dev, err);
+	return machine_add_slot(machine, "vsock", dev, err);
 }
