@@ -16,6 +16,14 @@ void virtio_dev_broken(struct virtio_dev *dev, const char *why)
 	dev->transport->signal_config(dev);
 }
 
+void virtio_dev_change_config(struct virtio_dev *dev, void *dst, const void *src, size_t len)
+{
+	if (dev->transport)
+		dev->transport->change_config(dev, dst, src, len);
+	else
+		memcpy(dst, src, len);
+}
+
 void virtio_dev_signal(struct virtio_dev *dev, unsigned int queue)
 {
 	if (virtq_should_signal(&dev->queues[queue]))

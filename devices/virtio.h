@@ -74,7 +74,9 @@ struct virtio_dev_ops {
 /*
  * struct virtio_transport_ops - what a device may ask of its transport
  * @signal_queue: used buffers are there (the device has asked virtq_should_signal())
- * @signal_config: the config space or NEEDS_RESET changed
+ * @signal_config: NEEDS_RESET changed
+ * @change_config: copy @len bytes to @dst in the device's copy of the config space, where no vCPU
+ *		reads meanwhile, and tell the driver; devices call virtio_dev_change_config()
  * @notify_later: call notify for @queue again once other sources have had their turn; how a device
  *		bounds the work of one notify
  *
@@ -83,6 +85,7 @@ struct virtio_dev_ops {
 struct virtio_transport_ops {
 	void (*signal_queue)(struct virtio_dev *dev, unsigned int queue);
 	void (*signal_config)(struct virtio_dev *dev);
+	void (*change_config)(struct virtio_dev *dev, void *dst, const void *src, size_t len);
 	void (*notify_later)(struct virtio_dev *dev, unsigned int queue);
 };
 
@@ -117,6 +120,18 @@ struct virtio_dev {
  * Context: loop. Spec: virtio 1.2 2.1.2
  */
 void virtio_dev_broken(struct virtio_dev *dev, const char *why);
+
+/*
+ * virtio_dev_change_config() - change what read_config gives
+ * @dst:	in the device: bytes that only read_config and this function touch from now on
+ * @src, @len:	the new value of all fields that belong together
+ *
+ * A vCPU sees the old value or the new one, the config generation changes with it, and a driver
+ * that is up gets a config interrupt. Also before the device has a transport.
+ *
+ * Context: loop. Spec: virtio 1.2 2.5.1
+ */
+void virtio_dev_change_config(struct virtio_dev *dev, void *dst, const void *src, size_t len);
 
 /* virtio_dev_signal() - interrupt the driver for @queue if it wants to be. Context: loop. */
 void virtio_dev_signal(struct virtio_dev *dev, unsigned int queue);

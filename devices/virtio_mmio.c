@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -37,7 +38,18 @@ static void mmio_signal_config(struct virtio_dev *dev)
 	struct virtio_mmio *m = dev->transport_data;
 
 	atomic_fetch_add(&m->generation, 1);
-	mmio_interrupt(m, VIRTIO_MMIO_INT_CONFIG);
+	if (atomic_load(&m->driver_ok))
+		mmio_interrupt(m, VIRTIO_MMIO_INT_CONFIG);
+}
+
+static void mmio_change_config(struct virtio_dev *dev, void *dst, const void *src, size_t len)
+{
+	struct virtio_mmio *m = dev->transport_data;
+
+	pthread_mutex_lock(&m->lock);
+	memcpy(dst, src, len);
+	pthread_mutex_unlock(&m->lock);
+	mmio_signal_config(dev);
 }
 
 static void mmio_ring(int fd)
@@ -59,6 +71,7 @@ static void mmio_notify_later(struct virtio_dev *dev, unsigned int queue)
 static const struct virtio_transport_ops mmio_transport_ops = {
 	.signal_queue = mmio_signal_queue,
 	.signal_config = mmio_signal_config,
+	.change_config = mmio_change_config,
 	.notify_later = mmio_notify_later,
 };
 
@@ -66,10 +79,7 @@ static void mmio_on_kick(struct loop_source *src, uint32_t events)
 {
 	struct virtio_mmio_queue *mq = container_of(src, struct virtio_mmio_queue, kick);
 	struct virtio_mmio *m = mq->mmio;
-	uint64_t count;
 
-	if (read(src->fd, &count, sizeof(count)) < 0)
-		return;
 	if (m->running && !atomic_load(&m->dev->broken))
 		m->dev->ops->notify(m->dev, (unsigned int)(mq - m->queues));
 }
@@ -97,12 +107,12 @@ static void mmio_reset(void *arg)
 		mq->desc_gpa = mq->avail_gpa = mq->used_gpa = 0;
 	}
 	atomic_store(&dev->broken, false);
+	atomic_store(&m->driver_ok, false);
 	atomic_store(&m->interrupt, 0);
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* Copy the queue registers and start what is ready. Context: loop. */
-static int mmio_start_queues(struct virtio_mmio *m)
+int virtio_mmio_start_queues(struct virtio_mmio *m)
 {
 	struct virtio_dev *dev = m->dev;
 	int r = 0;
@@ -138,8 +148,9 @@ static void mmio_activate(void *arg)
 	}
 	/* From here on the queue registers are frozen. */
 	m->status |= VIRTIO_CONFIG_S_DRIVER_OK;
+	atomic_store(&m->driver_ok, true);
 	dev->driver_features = m->driver_features;
-	r = mmio_start_queues(m);
+	r = virtio_mmio_start_queues(m);
 	pthread_mutex_unlock(&m->lock);
 	if (r < 0) {
 		virtio_dev_broken(dev, "queue size or address");
@@ -158,10 +169,9 @@ static uint64_t mmio_features(const struct virtio_mmio *m)
 	return m->dev->features | UINT64_C(1) << VIRTIO_F_VERSION_1;
 }
 
-static bool mmio_features_acceptable(const struct virtio_mmio *m)
+bool virtio_mmio_features_acceptable(const struct virtio_mmio *m, uint64_t features)
 {
-	return !(m->driver_features & ~mmio_features(m)) &&
-	       m->driver_features >> VIRTIO_F_VERSION_1 & 1;
+	return !(features & ~mmio_features(m)) && features >> VIRTIO_F_VERSION_1 & 1;
 }
 
 static void mmio_write_status(struct virtio_mmio *m, uint32_t value)
@@ -177,7 +187,8 @@ static void mmio_write_status(struct virtio_mmio *m, uint32_t value)
 		m->status |= value & (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_FAILED);
 		if (m->status & VIRTIO_CONFIG_S_ACKNOWLEDGE)
 			m->status |= value & VIRTIO_CONFIG_S_DRIVER;
-		if ((m->status & VIRTIO_CONFIG_S_DRIVER) && mmio_features_acceptable(m))
+		if ((m->status & VIRTIO_CONFIG_S_DRIVER) &&
+			virtio_mmio_features_acceptable(m, m->driver_features))
 			m->status |= value & VIRTIO_CONFIG_S_FEATURES_OK;
 		if ((value & VIRTIO_CONFIG_S_DRIVER_OK) &&
 			(m->status & VIRTIO_CONFIG_S_FEATURES_OK) &&
@@ -387,8 +398,9 @@ static void mmio_free_queues(struct virtio_mmio *m)
 		loop_del(m->loop, &m->queues[i].kick);
 		if (m->queues[i].kick_fd >= 0)
 			close(m->queues[i].kick_fd);
-		m->queues[i].kick_fd = -1;
 	}
+	free(m->queues);
+	m->queues = NULL;
 }
 
 int virtio_mmio_init(struct virtio_mmio *m, struct virtio_dev *dev, const struct guest_mem *mem,
@@ -399,6 +411,9 @@ int virtio_mmio_init(struct virtio_mmio *m, struct virtio_dev *dev, const struct
 	if (dev->queue_count > VIRTIO_MMIO_QUEUES_MAX)
 		return -EINVAL;
 	*m = (struct virtio_mmio){.dev = dev, .mem = mem, .loop = loop, .irq = irq};
+	m->queues = calloc(dev->queue_count, sizeof(*m->queues));
+	if (!m->queues)
+		return -ENOMEM;
 	for (unsigned int i = 0; i < dev->queue_count; i++) {
 		m->queues[i].mmio = m;
 		m->queues[i].kick_fd = -1;
@@ -410,7 +425,7 @@ int virtio_mmio_init(struct virtio_mmio *m, struct virtio_dev *dev, const struct
 		if (mq->kick_fd < 0)
 			r = -errno;
 		else
-			r = loop_add(loop, &mq->kick, mq->kick_fd, EPOLLIN, mmio_on_kick);
+			r = loop_add(loop, &mq->kick, mq->kick_fd, EPOLLIN | EPOLLET, mmio_on_kick);
 	}
 	if (r < 0) {
 		mmio_free_queues(m);

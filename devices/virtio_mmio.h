@@ -30,7 +30,11 @@
  *
  * Kicks are eventfds, one a queue. The monitor binds them to QUEUE_NOTIFY by ioeventfd, so a kick
  * doesn't leave the kernel on its way to the loop; a write that does arrive here rings the same
- * eventfd. Interrupts are edges on an eventfd; the status bits behind it are atomic.
+ * eventfd. They are watched for edges and never read, which spares a system call a kick. Interrupts
+ * are edges on an eventfd; the status bits behind it are atomic.
+ *
+ * The config space changes only under the mutex (virtio_dev_change_config()), with the generation.
+ * A driver gets no interrupt of either kind before it has set DRIVER_OK.
  *
  * Spec: virtio 1.2 4.2
  */
@@ -41,9 +45,11 @@ struct virtio_dev;
 
 /* Bytes of address space of a slot. */
 #define VIRTIO_MMIO_SIZE 0x1000
-/* Most queues of a device behind this transport. */
-#define VIRTIO_MMIO_QUEUES_MAX 16
+/* Most queues of a device behind this transport: one a vCPU is the most that pays, and each is an
+ * eventfd, an ioeventfd and a place in the loop. */
+#define VIRTIO_MMIO_QUEUES_MAX 64
 
+struct buf;
 struct virtio_mmio;
 
 /*
@@ -68,6 +74,8 @@ struct virtio_mmio_queue {
  * @status:	as the driver wrote it; NEEDS_RESET is added when read
  * @interrupt, @generation: atomic, since the loop sets what a vCPU reads and clears
  * @running:	loop only: between activate and reset
+ * @driver_ok:	the same bit of status, for those who don't hold the mutex
+ * @queues:	dev->queue_count of them, owned
  */
 struct virtio_mmio {
 	struct virtio_dev *dev;
@@ -78,6 +86,7 @@ struct virtio_mmio {
 
 	atomic_uint interrupt;
 	atomic_uint generation;
+	atomic_bool driver_ok;
 
 	pthread_mutex_t lock;
 	uint32_t status;
@@ -85,7 +94,7 @@ struct virtio_mmio {
 	uint32_t driver_features_sel;
 	uint64_t driver_features;
 	uint32_t queue_sel;
-	struct virtio_mmio_queue queues[VIRTIO_MMIO_QUEUES_MAX];
+	struct virtio_mmio_queue *queues;
 };
 
 /*
@@ -115,6 +124,39 @@ void virtio_mmio_fini(struct virtio_mmio *m);
  * Return: the descriptor, owned by the slot.
  */
 int virtio_mmio_queue_fd(const struct virtio_mmio *m, unsigned int queue);
+
+/*
+ * virtio_mmio_save() - append the slot's state to @out: registers, queues, device
+ *
+ * Quiesces the device first, so what is in guest memory afterwards belongs to this state. Nothing
+ * stops: the device goes on when the vCPUs do. A reader finds the end of the state by itself only
+ * through the length that @out grew by.
+ *
+ * Return: 0 or -errno; then @out may hold a part. Context: loop, vCPUs stopped.
+ */
+int virtio_mmio_save(struct virtio_mmio *m, struct buf *out);
+
+/*
+ * virtio_mmio_load() - take a saved state back
+ * @m:		as virtio_mmio_init() left it, guest memory filled already
+ * @data, @len:	all that virtio_mmio_save() appended; untrusted
+ *
+ * Starts the queues where they were and activates the device if it was active. Every queue is
+ * served once, when the loop runs, and an interrupt that the driver may not have seen is raised
+ * again, so interrupt controllers are to be loaded before.
+ *
+ * Return: 0; -EINVAL if it makes no sense for this device and this memory, -ENOMEM: nothing has
+ * changed then. Context: loop, or before it runs; vCPUs stopped.
+ */
+int virtio_mmio_load(struct virtio_mmio *m, const void *data, size_t len);
+
+/*
+ * For virtio_mmio_state.c: start what is ready with the features in dev->driver_features, after a
+ * failure too little may run. Return: 0 or -EPROTO. Context: loop, with the mutex.
+ */
+int virtio_mmio_start_queues(struct virtio_mmio *m);
+/* Does the device accept these features of the driver's? */
+bool virtio_mmio_features_acceptable(const struct virtio_mmio *m, uint64_t features);
 
 /* For bus_add() with the struct virtio_mmio as its device, VIRTIO_MMIO_SIZE bytes. */
 extern const struct bus_ops virtio_mmio_bus_ops;

@@ -81,6 +81,16 @@ int virtq_start(struct virtq *q, const struct guest_mem *mem, uint64_t features)
 	return 0;
 }
 
+int virtq_resume(struct virtq *q, uint16_t last_avail, uint16_t used_idx, uint16_t used_signalled)
+{
+	if ((uint16_t)(last_avail - used_idx) > q->size)
+		return -EPROTO;
+	q->last_avail = last_avail;
+	q->used_idx = used_idx;
+	q->used_signalled = used_signalled;
+	return 0;
+}
+
 void virtq_stop(struct virtq *q)
 {
 	*q = (struct virtq){.size_max = q->size_max};

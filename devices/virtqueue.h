@@ -114,6 +114,14 @@ struct virtq_chain {
  */
 int virtq_start(struct virtq *q, const struct guest_mem *mem, uint64_t features);
 
+/*
+ * virtq_resume() - go on at saved indices, right after virtq_start()
+ * @last_avail, @used_idx, @used_signalled: as in struct virtq; untrusted
+ *
+ * Return: 0; -EPROTO if more would be in flight than the queue holds.
+ */
+int virtq_resume(struct virtq *q, uint16_t last_avail, uint16_t used_idx, uint16_t used_signalled);
+
 /* virtq_stop() - forget all but size_max; virtq_pop() then gives nothing. */
 void virtq_stop(struct virtq *q);
 
@@ -130,7 +138,11 @@ void virtq_stop(struct virtq *q);
  */
 int virtq_pop(struct virtq *q, struct virtq_chain *chain);
 
-/* virtq_unpop() - give back the chain popped last, untouched; the next pop gives it again. */
+/*
+ * virtq_unpop() - give back the chain popped last, untouched; the next pop gives it again
+ *
+ * May be repeated: the last two, and so on, as long as none of them was pushed.
+ */
 void virtq_unpop(struct virtq *q);
 
 /*

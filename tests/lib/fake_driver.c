@@ -69,6 +69,12 @@ static void fake_signal_config(struct virtio_dev *dev)
 	f->config_signals++;
 }
 
+static void fake_change_config(struct virtio_dev *dev, void *dst, const void *src, size_t len)
+{
+	memcpy(dst, src, len);
+	fake_signal_config(dev);
+}
+
 static void fake_notify_later(struct virtio_dev *dev, unsigned int queue)
 {
 	struct fake_driver *f = dev->transport_data;
@@ -79,6 +85,7 @@ static void fake_notify_later(struct virtio_dev *dev, unsigned int queue)
 static const struct virtio_transport_ops fake_transport_ops = {
 	.signal_queue = fake_signal_queue,
 	.signal_config = fake_signal_config,
+	.change_config = fake_change_config,
 	.notify_later = fake_notify_later,
 };
 

@@ -510,9 +510,44 @@ START_TEST(kicks_by_event_index)
 }
 END_TEST
 
-SUITE("virtqueue", pops_direct_and_indirect, stopped_gives_nothing, chain_is_a_copy,
-	longest_direct_chain, indirect_after_direct, longest_indirect_chain, unpop_gives_it_again,
-	indices_wrap, head_beyond_table, index_jumps_ahead, index_goes_back,
+START_TEST(resumes)
+{
+	setup(0);
+	fq->avail->idx = fq->used->idx = 0xfffe;
+	ck_assert_int_eq(virtq_resume(&q, 0xfffe, 0xfffe, 0xfffe), 0);
+	legal();
+	expect_legal();
+	virtq_push(&q, chain.head, 1);
+	ck_assert_uint_eq(fq->used->idx, 0xffff);
+	ck_assert_uint_eq(fq->used->ring[0xfffe % SIZE].len, 1);
+	ck_assert(virtq_should_signal(&q));
+	/* As many in flight as it holds, and one more. */
+	ck_assert_int_eq(virtq_resume(&q, 3, 3 - SIZE, 0), 0);
+	ck_assert_int_eq(virtq_resume(&q, 4, 3 - SIZE, 0), -EPROTO);
+	ck_assert_int_eq(virtq_resume(&q, 2, 3, 0), -EPROTO);
+	fake_driver_fini(&f);
+}
+END_TEST
+
+START_TEST(unpop_twice)
+{
+	setup(0);
+	legal();
+	fake_desc(fq, 2, in_gpa, 512, VRING_DESC_F_WRITE, 0);
+	fake_publish(fq, 2);
+	ck_assert_int_eq(virtq_pop(&q, &chain), 1);
+	ck_assert_int_eq(virtq_pop(&q, &chain), 1);
+	virtq_unpop(&q);
+	virtq_unpop(&q);
+	ck_assert_int_eq(virtq_pop(&q, &chain), 1);
+	ck_assert_uint_eq(chain.head, 0);
+	fake_driver_fini(&f);
+}
+END_TEST
+
+SUITE("virtqueue", resumes, unpop_twice, pops_direct_and_indirect, stopped_gives_nothing,
+	chain_is_a_copy, longest_direct_chain, indirect_after_direct, longest_indirect_chain,
+	unpop_gives_it_again, indices_wrap, head_beyond_table, index_jumps_ahead, index_goes_back,
 	more_in_flight_than_the_queue_holds, next_beyond_table, chain_loops,
 	readable_after_writable, empty_buffer, buffer_outside_ram, buffer_leaves_ram, buffer_wraps,
 	lengths_exceed_32_bits, indirect_not_negotiated, indirect_with_next, indirect_nested,
