@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 as the API speaks it: a strict parser of requests, a writer of responses.
+#pragma once
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Theory of operation
+ *
+ *      socket --read--> buf [ request line | headers | blank line | body | next request ... ]
+ *                           ^-- http_parse() ----------------------------^ used
+ *
+ * The caller gathers bytes in one buffer and calls http_parse() after each read. The parser keeps
+ * how far it has looked, so that bytes which come one at a time are looked at once. The head is
+ * taken apart when its blank line is there, and the body is waited for by its Content-Length; both
+ * are bounded, so the buffer is, too. A request that was answered is dropped from the front of the
+ * buffer, and what follows (pipelining) is parsed next.
+ *
+ * Whatever a sender and a proxy could read in two ways is refused: bare line feeds, folded lines,
+ * space before a colon, two lengths, a length with a sign, any transfer coding.
+ *
+ * Spec: RFC 9110, RFC 9112
+ */
+
+struct err;
+
+/* Request line and headers, with the blank line. Clients send a few hundred bytes. */
+#define HTTP_HEAD_MAX 8192
+#define HTTP_HEADERS_MAX 64
+
+enum http_method {
+	HTTP_GET,
+	HTTP_PUT,
+	HTTP_PATCH,
+	HTTP_POST,
+	HTTP_DELETE,
+};
+
+/* "GET" for HTTP_GET. */
+const char *http_method_name(enum http_method method);
+
+/*
+ * struct http_request - one request, pointing into the buffer it was parsed from
+ * @path:	begins with '/', ends in NUL; visible ASCII, nothing is decoded
+ * @query:	what followed '?', ends in NUL; or NULL
+ * @body:	@body_len bytes; meaningless if that is 0
+ * @keep_alive:	the client wants to send another one
+ *
+ * All of it is untrusted.
+ */
+struct http_request {
+	enum http_method method;
+	char *path;
+	char *query;
+	const char *body;
+	size_t body_len;
+	bool keep_alive;
+};
+
+enum http_parse {
+	HTTP_PARSE_MORE = 0,
+	HTTP_PARSE_DONE = 1,
+	/* As HTTP_PARSE_MORE, and the client waits for "100 Continue" before it sends the body;
+	 * given once a request. */
+	HTTP_PARSE_CONTINUE = 2,
+};
+
+/*
+ * struct http_parser - how far the request at the front of the buffer has come
+ * @body_max:	set by the user: the largest body in bytes
+ *
+ * Zero-initialise the rest. An offset stays valid when the buffer moves.
+ */
+struct http_parser {
+	size_t body_max;
+	size_t scanned;
+	size_t head_len; /* 0 until the head is complete */
+	size_t path_at, query_at;
+	enum http_method method;
+	size_t body_len;
+	bool has_length;
+	bool has_query;
+	bool keep_alive;
+	bool expects_continue;
+};
+
+/*
+ * http_parse() - look at the request at the front of a buffer
+ * @data, @len:	all bytes so far, untrusted; the parser writes NULs behind path and query
+ * @ret:	filled on HTTP_PARSE_DONE; valid until the buffer changes
+ *
+ * Return: enum http_parse; -EBADMSG, or -EMSGSIZE for a body above the limit, with @err set: then
+ * where the next request begins is not known, and the connection must end.
+ */
+int http_parse(struct http_parser *parser, char *data, size_t len, struct http_request *ret,
+	struct err *err);
+
+/* http_parser_next() - forget the request. Return: its length, to be dropped from the buffer. */
+size_t http_parser_next(struct http_parser *parser);
+
+/*
+ * struct http_response
+ * @status:	200, 204 (no body), 400 ...
+ * @type:	of the body; NULL: application/json
+ * @body:	@body_len bytes
+ * @keep_alive:	false: the server closes after it
+ * @deprecated:	tell so in a header
+ */
+struct http_response {
+	unsigned int status;
+	const char *type;
+	const void *body;
+	size_t body_len;
+	bool keep_alive;
+	bool deprecated;
+};
+
+/* http_respond() - append a response. Return: 0, or as buf_add(). */
+int http_respond(struct buf *out, const struct http_response *response);
+
+/* http_continue() - append the interim response that asks for the body. Return: as buf_add(). */
+int http_continue(struct buf *out);
