@@ -131,7 +131,7 @@ static const struct option_row rows[] = {
 		FIELD(hostname)},
 	{0, "name", "NAME", "Name of the container, unique while it runs (default: a random one).",
 		set_name, FIELD(name)},
-	{0, "cpus", "N", "Virtual CPUs, 1 to 32 (default: 1).", set_cpus, FIELD(cpus)},
+	{0, "cpus", "N", "Virtual CPUs, 1 to 64 (default: 1).", set_cpus, FIELD(cpus)},
 	{0, "memory", "SIZE", "Memory of the VM, at least 64M (default: 512M).", set_memory,
 		FIELD(memory)},
 	{0, "disk", "SIZE",

@@ -11,7 +11,7 @@
 struct err;
 
 #define RUN_CPUS_DEFAULT 1
-#define RUN_CPUS_MAX 32
+#define RUN_CPUS_MAX 64
 
 #define RUN_MEMORY_DEFAULT (UINT64_C(512) << 20)
 /* Below this the guest kernel can't unpack its initramfs, or kills what it should run. */

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_CPUS_MAX 32
-/* One virtio-mmio slot each; vsock takes another. Bounded by the interrupt lines, see machine.h. */
-#define CONFIG_DISKS_MAX 16
+#define CONFIG_CPUS_MAX 64
+/* Each takes one of the machine's ARCH_SLOTS_MAX slots, which all kinds of devices share. */
+#define CONFIG_DISKS_MAX 22
 #define CONFIG_MEMORY_DEFAULT (128ull << 20)
 
 /* @path: of the file, or NULL where @fd is inherited. */
@@ -39,6 +39,11 @@ struct config_serial {
 	int fd;
 };
 
+/* Parts of a PC that a machine has only if asked for; a PIT brings a PIC along. */
+#define CONFIG_LEGACY_PIT (1u << 0)
+#define CONFIG_LEGACY_PIC (1u << 1)
+#define CONFIG_LEGACY_RTC (1u << 2)
+
 /* Strings are not owned; they live as long as the process (on the command line: argv). */
 struct config {
 	const char *kernel;
@@ -47,6 +52,8 @@ struct config {
 	uint64_t memory; /* bytes, a multiple of 1 MiB */
 	unsigned int cpus;
 	bool acpi;
+	bool nested;         /* show the CPU's virtualization to the guest */
+	unsigned int legacy; /* CONFIG_LEGACY_* */
 	unsigned int disk_count;
 	struct config_disk disks[CONFIG_DISKS_MAX];
 	struct config_vsock vsock;

@@ -13,7 +13,6 @@
 #include <linux/virtio_mmio.h>
 #include <string.h>
 
-static_assert(CONFIG_DISKS_MAX + 1 <= ARCH_SLOTS_MAX, "each device has a slot");
 static_assert(VIRTIO_MMIO_SIZE == 0x1000, "the address map leaves 4 KiB a slot");
 
 struct machine_slot *machine_find_slot(struct machine *machine, const char *id)
@@ -29,11 +28,17 @@ int machine_add_slot(
 {
 	bool taken = machine_find_slot(machine, id);
 	struct vm *vm = machine->vm;
-	unsigned int n = machine->slot_count++;
+	unsigned int n = machine->slot_count;
 	struct machine_slot *slot = &machine->slots[n];
 	uint64_t gpa = arch_slot_gpa(n);
 	int r;
 
+	if (n == ARCH_SLOTS_MAX) {
+		dev->ops->free(dev);
+		return err_set(err, -ENOSPC, "machine: no room for '%s': more than %d devices", id,
+			ARCH_SLOTS_MAX);
+	}
+	machine->slot_count++;
 	slot->dev = dev;
 	slot->irq.fd = -1;
 	if (taken)
@@ -44,7 +49,7 @@ int machine_add_slot(
 	strcpy(slot->id, id);
 	r = irq_init(&slot->irq);
 	if (!r)
-		r = vm_bind_irq(vm, arch_slot_gsi(n), slot->irq.fd);
+		r = vm_bind_irq(vm, arch_slot_gsi(vm, n), slot->irq.fd);
 	if (!r)
 		r = virtio_mmio_init(&slot->mmio, dev, &vm->mem, vm->loop, &slot->irq);
 	for (unsigned int q = 0; q < dev->queue_count && !r; q++)
@@ -112,4 +117,19 @@ void machine_fini(struct machine *machine)
 		slot->dev->ops->free(slot->dev);
 		irq_fini(&slot->irq);
 	}
+}
+
+int machine_power_button(struct machine *machine)
+{
+	return arch_power_button(machine->vm);
+}
+
+int machine_ctrl_alt_del(struct machine *machine)
+{
+	return arch_ctrl_alt_del(machine->vm);
+}
+
+int machine_new_generation(struct machine *machine)
+{
+	return arch_new_generation(machine->vm);
 }

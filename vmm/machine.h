@@ -54,6 +54,16 @@ int machine_init(
 	struct machine *machine, struct vm *vm, const struct config *config, struct err *err);
 
 /*
+ * machine_power_button(), machine_ctrl_alt_del() - press them; machine_new_generation() - the VM
+ *	is another one from here on. See arch.h.
+ *
+ * Return: 0 or -errno. Context: loop, after machine_init().
+ */
+int machine_power_button(struct machine *machine);
+int machine_ctrl_alt_del(struct machine *machine);
+int machine_new_generation(struct machine *machine);
+
+/*
  * machine_fini() - write out what devices hold, give back the terminal, remove sockets, free
  *
  * Harmless on a zeroed or half-built machine. Context: after vcpu_stop_all().

@@ -96,7 +96,7 @@ static int start(const struct config *config, int *ret_code, struct err *err)
 		return err_errno(err, -r, "event loop");
 	r = watch_signals(err);
 	if (!r)
-		r = vm_init(&vm, &loop, err);
+		r = vm_init(&vm, &loop, config, err);
 	if (r < 0)
 		return r;
 	events_phase(config->events_fd, "kvm");

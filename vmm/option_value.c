@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 int option_number(
 	const char *option, const char *text, uint64_t max, uint64_t *ret, struct err *err)
@@ -65,5 +66,13 @@ int option_size(const char *option, const char *text, unsigned int shift, uint64
 	if (!value || value > max >> shift)
 		return err_set(err, -EINVAL, "%s: %s is out of range", option, text);
 	*ret = value << shift;
+	return 0;
+}
+
+int option_switch(const char *option, const char *text, bool *ret, struct err *err)
+{
+	if (strcmp(text, "on") && strcmp(text, "off"))
+		return err_set(err, -EINVAL, "%s: '%s' is neither on nor off", option, text);
+	*ret = !strcmp(text, "on");
 	return 0;
 }

@@ -2,6 +2,7 @@
 // The values of options: numbers, descriptors, sizes.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -15,6 +16,9 @@ struct err;
 /* option_number() - decimal, 0 to @max */
 int option_number(
 	const char *option, const char *text, uint64_t max, uint64_t *ret, struct err *err);
+
+/* option_switch() - "on" or "off" */
+int option_switch(const char *option, const char *text, bool *ret, struct err *err);
 
 /* option_fd() - the number of an inherited descriptor; whether it is open is not looked at */
 int option_fd(const char *option, const char *text, int *ret, struct err *err);

@@ -19,6 +19,8 @@ enum {
 	OPT_MEMORY,
 	OPT_CPUS,
 	OPT_ACPI,
+	OPT_NESTED,
+	OPT_LEGACY,
 	OPT_DISK,
 	OPT_VSOCK,
 	OPT_SERIAL,
@@ -35,6 +37,8 @@ static const struct option options[] = {
 	{"memory", required_argument, NULL, OPT_MEMORY},
 	{"cpus", required_argument, NULL, OPT_CPUS},
 	{"acpi", required_argument, NULL, OPT_ACPI},
+	{"nested", required_argument, NULL, OPT_NESTED},
+	{"legacy", required_argument, NULL, OPT_LEGACY},
 	{"disk", required_argument, NULL, OPT_DISK},
 	{"vsock", required_argument, NULL, OPT_VSOCK},
 	{"serial", required_argument, NULL, OPT_SERIAL},
@@ -54,9 +58,13 @@ void options_usage(void)
 	      "  --initrd FILE      initial RAM disk\n"
 	      "  --cmdline TEXT     kernel command line (default: console=ttyS0)\n"
 	      "  --memory SIZE      guest memory in MiB, or with K, M, G (default: 128)\n"
-	      "  --cpus N           virtual CPUs, 1 to 32 (default: 1)\n"
+	      "  --cpus N           virtual CPUs, 1 to 64 (default: 1)\n"
 	      "  --acpi on|off      describe the machine by ACPI tables, or by an MP table and\n"
 	      "                     command-line entries (default: on)\n"
+	      "  --nested on|off    show the CPU's virtualization to the guest (default: off)\n"
+	      "  --legacy PART[,PART]...\n"
+	      "                     parts of a PC to add: pit (timer), pic (interrupt controller,\n"
+	      "                     comes with pit), rtc (clock)\n"
 	      "  --disk FILE[,ro]   raw disk image, /dev/vda first; fd=N[,ro] takes an open one\n"
 	      "  --vsock cid=N,uds=PATH\n"
 	      "                     vsock with its host ends on UNIX sockets: connect to PATH and\n"
@@ -103,10 +111,11 @@ static int parse_option(int option, char *text, struct config *config, struct er
 		config->cpus = (unsigned int)value;
 		return 0;
 	case OPT_ACPI:
-		config->acpi = !strcmp(text, "on");
-		if (!config->acpi && strcmp(text, "off"))
-			return err_set(err, -EINVAL, "--acpi: '%s' is neither on nor off", text);
-		return 0;
+		return option_switch("--acpi", text, &config->acpi, err);
+	case OPT_NESTED:
+		return option_switch("--nested", text, &config->nested, err);
+	case OPT_LEGACY:
+		return option_legacy(text, config, err);
 	case OPT_DISK:
 		return option_disk(text, config, err);
 	case OPT_VSOCK:

@@ -105,7 +105,7 @@ static int open_kvm(struct err *err)
 	return fd;
 }
 
-int vm_init(struct vm *vm, struct loop *loop, struct err *err)
+int vm_init(struct vm *vm, struct loop *loop, const struct config *config, struct err *err)
 {
 	int r;
 
@@ -122,7 +122,7 @@ int vm_init(struct vm *vm, struct loop *loop, struct err *err)
 		if (ioctl(vm->fd, KVM_CHECK_EXTENSION, required_caps[i].cap) <= 0)
 			return err_set(
 				err, -ENOTSUP, "kvm: this host lacks %s", required_caps[i].name);
-	r = arch_vm_init(vm, err);
+	r = arch_vm_init(vm, config, err);
 	return r < 0 ? r : 0;
 }
 

@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct arch_vm;
+struct config;
 struct err;
 struct loop;
 struct vcpu;
@@ -31,6 +33,7 @@ const char *vm_end_text(enum vm_end end);
  * struct vm
  * @ram:	the whole of guest memory as one mapping; RAM above the hole follows RAM below it
  * @mmio, @pio:	built before the first vCPU runs, read-only afterwards
+ * @arch:	what else this CPU's machine consists of; private to the architecture
  * @end:	VM_RUNNING until the first vm_end()
  *
  * Guest memory and KVM's descriptors are left to the end of the process, which frees them fastest.
@@ -44,6 +47,7 @@ struct vm {
 	struct bus mmio;
 	struct bus pio;
 	struct loop *loop;
+	struct arch_vm *arch;
 	struct vcpu *vcpus;
 	unsigned int vcpu_count;
 	_Atomic(enum vm_end) end;
@@ -53,13 +57,14 @@ struct vm {
  * vm_init() - create the VM, without memory
  * @vm:		filled
  * @loop:	outlives the VM
+ * @config:	what it says of the machine itself is looked at here
  *
  * Fails with a message that tells an absent /dev/kvm from a forbidden one, and from one that has
  * no hardware virtualization behind it.
  *
  * Return: 0 or -errno with @err set.
  */
-int vm_init(struct vm *vm, struct loop *loop, struct err *err);
+int vm_init(struct vm *vm, struct loop *loop, const struct config *config, struct err *err);
 
 /*
  * vm_add_memory() - map guest RAM and give it to KVM

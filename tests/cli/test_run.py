@@ -180,7 +180,7 @@ class RunTest(unittest.TestCase):
         self.fails(self.run_hull("-Z", "x"), 'unknown option "-Z"')
         self.fails(self.run_hull("-e"), "-e needs a value")
         self.fails(self.run_hull("--cpus", "1.5", "x"), 'cpus: "1.5" is not a whole number')
-        self.fails(self.run_hull("--cpus", "33", "x"), "33 is not from 1 to 32")
+        self.fails(self.run_hull("--cpus", "65", "x"), "65 is not from 1 to 64")
         self.fails(self.run_hull("--memory", "8M", "x"), "too small to boot")
         self.fails(self.run_hull("--memory", "100T", "x"), "more than this host has")
         self.fails(self.run_hull("--memory", "lots", "x"), "not a size")

@@ -137,7 +137,7 @@ def bad(code, *options, error):
 def test_bad_arguments():
     bad(153, error="--kernel is missing")
     bad(153, "--kernel", KERNEL, "--no-such", error="--no-such")
-    bad(153, "--kernel", KERNEL, "--cpus", "33", error="33")
+    bad(153, "--kernel", KERNEL, "--cpus", "65", error="65")
     bad(153, "--kernel", KERNEL, "--memory", "much", error="much")
     bad(153, "--kernel", KERNEL, "--serial", "tape", error="tape")
     bad(153, "--kernel", KERNEL, "--vsock", "cid=2,uds=/x", error="2")

@@ -37,6 +37,8 @@ START_TEST(defaults)
 	ck_assert_uint_eq(config.memory, 128 << 20);
 	ck_assert_uint_eq(config.cpus, 1);
 	ck_assert(config.acpi);
+	ck_assert(!config.nested);
+	ck_assert_uint_eq(config.legacy, 0);
 	ck_assert_uint_eq(config.disk_count, 0);
 	ck_assert_uint_eq(config.vsock.cid, 0);
 	ck_assert_int_eq(config.serial.kind, CONFIG_SERIAL_NONE);
@@ -50,14 +52,17 @@ START_TEST(everything_given)
 	struct err err;
 
 	ck_assert_int_eq(parse("hull-vmm --kernel=k --initrd i --cmdline quiet --memory 5G "
-			       "--cpus 32 --acpi off --disk a.img,ro --disk fd=7 --disk b,c "
+			       "--cpus 64 --acpi off --nested on --legacy rtc,pit --disk a.img,ro "
+			       "--disk fd=7 --disk b,c "
 			       "--vsock cid=3,uds=/run/v --serial file=/tmp/s --events-fd 9 "
 			       "--log-level DEBUG",
 				 &config, &err),
 		OPTIONS_RUN);
 	ck_assert_uint_eq(config.memory, 5ull << 30);
-	ck_assert_uint_eq(config.cpus, 32);
+	ck_assert_uint_eq(config.cpus, 64);
 	ck_assert(!config.acpi);
+	ck_assert(config.nested);
+	ck_assert_uint_eq(config.legacy, CONFIG_LEGACY_RTC | CONFIG_LEGACY_PIC | CONFIG_LEGACY_PIT);
 	ck_assert_uint_eq(config.disk_count, 3);
 	ck_assert_str_eq(config.disks[0].path, "a.img");
 	ck_assert(config.disks[0].read_only);
@@ -93,7 +98,9 @@ static const struct {
 	{"--kernel k extra", "unexpected argument 'extra'"},
 	{"--kernel k --frob", "unknown option '--frob'"},
 	{"--kernel k --cpus 0", "--cpus: 0"},
-	{"--kernel k --cpus 33", "--cpus: '33'"},
+	{"--kernel k --nested yes", "--nested: 'yes' is neither on nor off"},
+	{"--kernel k --legacy pic,floppy", "--legacy: 'floppy' is none of"},
+	{"--kernel k --cpus 65", "--cpus: '65'"},
 	{"--kernel k --cpus -1", "--cpus: '-1'"},
 	{"--kernel k --cpus 1x", "--cpus: '1x'"},
 	{"--kernel k --cpus 18446744073709551616", "18446744073709551616"},
@@ -147,7 +154,7 @@ START_TEST(too_many_disks)
 	}
 	argv[argc] = NULL;
 	ck_assert_int_eq(options_parse(argc, argv, &config, &err), -EINVAL);
-	ck_assert_str_eq(err.msg, "--disk: more than 16 disks");
+	ck_assert_str_eq(err.msg, "--disk: more than 22 disks");
 	ck_assert_int_eq(options_parse(argc - 2, argv, &config, &err), OPTIONS_RUN);
 }
 END_TEST

@@ -33,16 +33,16 @@ bool arch_has_virtualization(void);
 unsigned int arch_ram_ranges(uint64_t size, struct arch_range *ranges);
 
 /* arch_vm_init() - interrupt controller and the like, before memory. Return: 0 or -errno. */
-int arch_vm_init(struct vm *vm, struct err *err);
+int arch_vm_init(struct vm *vm, const struct config *config, struct err *err);
 
 /*
  * arch_mmio_gpa() / arch_slot_gsi() - where device slot @slot has its registers and interrupt
  *
  * Slots count from 0 to ARCH_SLOTS_MAX - 1; each has 4 KiB.
  */
-#define ARCH_SLOTS_MAX 18
+#define ARCH_SLOTS_MAX 24
 uint64_t arch_slot_gpa(unsigned int slot);
-uint32_t arch_slot_gsi(unsigned int slot);
+uint32_t arch_slot_gsi(const struct vm *vm, unsigned int slot);
 /* arch_serial_gsi() - the console's interrupt. */
 uint32_t arch_serial_gsi(void);
 
@@ -53,6 +53,24 @@ uint32_t arch_serial_gsi(void);
  * Return: 0 or -errno with @err set.
  */
 int arch_platform_init(struct machine *machine, struct err *err);
+
+/*
+ * arch_power_button(), arch_ctrl_alt_del() - what a person at the machine would press
+ *
+ * The guest decides what it does about it. Return: 0; -ENOTSUP when the machine has no such thing
+ * (a power button is ACPI's); -ENODEV when the guest has switched the keyboard off, -EBUSY when it
+ * takes no keys. Context: any thread, after arch_platform_init().
+ */
+int arch_power_button(struct vm *vm);
+int arch_ctrl_alt_del(struct vm *vm);
+
+/*
+ * arch_new_generation() - give the VM another generation ID and tell the guest
+ *
+ * For a VM that goes on from a state that another may have gone on from as well. Return: 0,
+ * -ENOTSUP without ACPI, or -errno. Context: loop, with memory.
+ */
+int arch_new_generation(struct vm *vm);
 
 /*
  * arch_load() - put kernel, initrd, command line and machine description into guest memory

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// ACPI tables of a hardware-reduced machine: no PM timer, no PIC, no fixed power button.
+// ACPI tables of a hardware-reduced machine: no PM timer, no fixed power button.
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/le.h"
+#include "devices/ged.h"
 #include "devices/guest_mem.h"
+#include "devices/rtc.h"
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/aml.h"
+#include "vmm/arch/x86_64/irqchip.h"
 #include "vmm/arch/x86_64/layout.h"
 #include "vmm/arch/x86_64/tables.h"
 
@@ -26,9 +29,15 @@
 #define FADT_SLP_BUTTON (1u << 5)
 #define FADT_RESET_REG_SUP (1u << 10)
 #define FADT_HW_REDUCED_ACPI (1u << 20)
-/* FADT IA-PC boot architecture flags (table 5.11): neither VGA nor a CMOS clock nor an 8042. */
+/* FADT IA-PC boot architecture flags (table 5.11). */
+#define FADT_8042 (1u << 1)
 #define FADT_VGA_NOT_PRESENT (1u << 2)
 #define FADT_CMOS_RTC_NOT_PRESENT (1u << 5)
+
+/* MADT flag: there is a PIC, too. */
+#define MADT_PCAT_COMPAT (1u << 0)
+/* A button's notification, and the generation ID's (5.6.6). */
+#define NOTIFY_CHANGED 0x80
 
 #define GAS_SYSTEM_IO 1
 #define GAS_ACCESS_BYTE 1
@@ -86,7 +95,7 @@ static void add_bytes(struct buf *buf, const void *data, size_t len)
 		buf->max = 0;
 }
 
-static void write_slot(struct buf *buf, unsigned int slot)
+static void write_slot(struct buf *buf, const struct tables *tables, unsigned int slot)
 {
 	char name[5];
 	uint32_t device, crs;
@@ -97,14 +106,73 @@ static void write_slot(struct buf *buf, unsigned int slot)
 	aml_name_int(buf, "_UID", slot);
 	crs = aml_begin_crs(buf);
 	aml_crs_mem32(buf, (uint32_t)arch_slot_gpa(slot), LAYOUT_SLOT_SIZE);
-	aml_crs_interrupt(buf, arch_slot_gsi(slot));
+	aml_crs_interrupt(buf, irqchip_slot_gsi(tables->pic, slot));
 	aml_end_crs(buf, crs);
 	aml_end(buf, device);
 }
 
-static void write_dsdt(struct buf *buf, unsigned int slots)
+static void write_keyboard(struct buf *buf)
 {
-	static const uint8_t s5[] = {SLEEP_TYPE_S5, 0, 0, 0};
+	uint32_t crs, device = aml_begin_device(buf, "KBD_");
+
+	aml_name_eisaid(buf, "_HID", "PNP0303");
+	crs = aml_begin_crs(buf);
+	aml_crs_io(buf, PORT_I8042_DATA, 1);
+	aml_crs_io(buf, PORT_I8042_COMMAND, 1);
+	aml_crs_irq(buf, LAYOUT_GSI_KEYBOARD);
+	aml_end_crs(buf, crs);
+	aml_end(buf, device);
+}
+
+static void write_rtc(struct buf *buf)
+{
+	uint32_t crs, device = aml_begin_device(buf, "RTC_");
+
+	aml_name_eisaid(buf, "_HID", "PNP0B00");
+	crs = aml_begin_crs(buf);
+	aml_crs_io(buf, PORT_RTC, RTC_SIZE);
+	aml_end_crs(buf, crs);
+	aml_end(buf, device);
+}
+
+/* What happens to the machine from outside, and the device that tells of it. */
+static void write_events(struct buf *buf)
+{
+	static const uint64_t generation[] = {
+		LAYOUT_GENERATION & UINT32_MAX, LAYOUT_GENERATION >> 32};
+	uint32_t device, crs, method;
+
+	device = aml_begin_device(buf, "PWRB");
+	aml_name_eisaid(buf, "_HID", "PNP0C0C");
+	aml_name_int(buf, "_UID", 0);
+	aml_end(buf, device);
+
+	/* Microsoft's "Virtual Machine Generation ID". */
+	device = aml_begin_device(buf, "VGEN");
+	aml_name_string(buf, "_HID", "HULL0001");
+	aml_name_string(buf, "_CID", "VM_Gen_Counter");
+	aml_name_string(buf, "_DDN", "VM_Gen_Counter");
+	aml_name_package(buf, "ADDR", generation, 2);
+	aml_end(buf, device);
+
+	device = aml_begin_device(buf, "GED_");
+	aml_name_string(buf, "_HID", "ACPI0013");
+	aml_name_int(buf, "_UID", 0);
+	crs = aml_begin_crs(buf);
+	aml_crs_interrupt(buf, LAYOUT_GSI_EVENTS);
+	aml_end_crs(buf, crs);
+	aml_io_byte(buf, "EVTR", "EVTS", PORT_EVENTS);
+	method = aml_begin_method(buf, "_EVT", 1);
+	aml_load_local0(buf, "EVTS");
+	aml_notify_if_local0(buf, GED_POWER_BUTTON, "PWRB", NOTIFY_CHANGED);
+	aml_notify_if_local0(buf, GED_GENERATION, "VGEN", NOTIFY_CHANGED);
+	aml_end(buf, method);
+	aml_end(buf, device);
+}
+
+static void write_dsdt(struct buf *buf, const struct tables *tables)
+{
+	static const uint64_t s5[] = {SLEEP_TYPE_S5, 0, 0, 0};
 	size_t start = table_begin(buf, "DSDT", 6);
 	uint32_t scope, device, crs;
 
@@ -126,10 +194,14 @@ static void write_dsdt(struct buf *buf, unsigned int slots)
 	aml_end_crs(buf, crs);
 	aml_end(buf, device);
 
-	for (unsigned int i = 0; i < slots; i++)
-		write_slot(buf, i);
+	write_keyboard(buf);
+	if (tables->rtc)
+		write_rtc(buf);
+	write_events(buf);
+	for (unsigned int i = 0; i < tables->slots; i++)
+		write_slot(buf, tables, i);
 	aml_end(buf, scope);
-	aml_name_package(buf, "_S5_", s5, sizeof(s5));
+	aml_name_package(buf, "_S5_", s5, sizeof(s5) / sizeof(s5[0]));
 	table_end(buf, start);
 }
 
@@ -141,13 +213,17 @@ static void store_gas(uint8_t *p, uint16_t port)
 	le64_store(p + 4, port);
 }
 
-static void write_fadt(struct buf *buf, uint64_t dsdt)
+static void write_fadt(struct buf *buf, const struct tables *tables, uint64_t dsdt)
 {
 	size_t start = table_begin(buf, "FACP", 6);
 	uint8_t body[FADT_LEN] = {0};
+	uint16_t boot = FADT_8042 | FADT_VGA_NOT_PRESENT;
+
+	if (!tables->rtc)
+		boot |= FADT_CMOS_RTC_NOT_PRESENT;
 
 	/* Offsets are from the table's start, as table 5.9 gives them. */
-	le16_store(body + 109, FADT_VGA_NOT_PRESENT | FADT_CMOS_RTC_NOT_PRESENT);
+	le16_store(body + 109, boot);
 	le32_store(body + 112, FADT_WBINVD | FADT_PWR_BUTTON | FADT_SLP_BUTTON |
 				       FADT_RESET_REG_SUP | FADT_HW_REDUCED_ACPI);
 	store_gas(body + 116, PORT_RESET);
@@ -161,15 +237,16 @@ static void write_fadt(struct buf *buf, uint64_t dsdt)
 	table_end(buf, start);
 }
 
-static void write_madt(struct buf *buf, unsigned int cpus)
+static void write_madt(struct buf *buf, const struct tables *tables)
 {
 	size_t start = table_begin(buf, "APIC", 5);
 	uint8_t body[8] = {0};
 	uint8_t ioapic[12] = {1, 12, 0};
 
 	le32_store(body, LAYOUT_LAPIC);
-	add_bytes(buf, body, sizeof(body)); /* flags 0: no PIC behind the APIC */
-	for (unsigned int i = 0; i < cpus; i++) {
+	le32_store(body + 4, tables->pic ? MADT_PCAT_COMPAT : 0);
+	add_bytes(buf, body, sizeof(body));
+	for (unsigned int i = 0; i < tables->cpus; i++) {
 		uint8_t lapic[8] = {0, 8, (uint8_t)i, (uint8_t)i, 1};
 
 		add_bytes(buf, lapic, sizeof(lapic));
@@ -204,13 +281,13 @@ static void store_rsdp(uint8_t *p, uint64_t xsdt)
 	p[32] = checksum(p, RSDP_LEN);
 }
 
-int acpi_write(const struct guest_mem *mem, unsigned int cpus, unsigned int slots,
-	uint64_t *ret_rsdp, struct err *err)
+int acpi_write(const struct guest_mem *mem, const struct tables *tables, uint64_t *ret_rsdp,
+	struct err *err)
 {
 	uint8_t *area = guest_mem_ptr(mem, LAYOUT_ACPI, LAYOUT_ACPI_SIZE);
 	struct buf buf = BUF_INIT(LAYOUT_ACPI_SIZE);
 	uint8_t rsdp[RSDP_LEN] = {0};
-	uint64_t base = LAYOUT_ACPI, tables[2], dsdt, xsdt;
+	uint64_t base = LAYOUT_ACPI, listed[2], dsdt, xsdt;
 
 	if (!area)
 		return err_set(err, -EINVAL, "acpi: no memory at 0x%llx", LAYOUT_ACPI);
@@ -218,13 +295,13 @@ int acpi_write(const struct guest_mem *mem, unsigned int cpus, unsigned int slot
 	add_bytes(&buf, rsdp, sizeof(rsdp));
 	add_bytes(&buf, rsdp, -buf.len & 7);
 	dsdt = base + buf.len;
-	write_dsdt(&buf, slots);
-	tables[0] = base + buf.len;
-	write_fadt(&buf, dsdt);
-	tables[1] = base + buf.len;
-	write_madt(&buf, cpus);
+	write_dsdt(&buf, tables);
+	listed[0] = base + buf.len;
+	write_fadt(&buf, tables, dsdt);
+	listed[1] = base + buf.len;
+	write_madt(&buf, tables);
 	xsdt = base + buf.len;
-	write_xsdt(&buf, tables, 2);
+	write_xsdt(&buf, listed, 2);
 	if (!aml_ok(&buf)) {
 		buf_fini(&buf);
 		return err_set(err, -ENOMEM, "acpi: the tables don't fit");

@@ -19,13 +19,26 @@ enum {
 	AML_SCOPE = 0x10,
 	AML_BUFFER = 0x11,
 	AML_PACKAGE = 0x12,
+	AML_METHOD = 0x14,
 	AML_EXT = 0x5b,
+	AML_LOCAL0 = 0x60,
+	AML_STORE = 0x70,
+	AML_AND = 0x7b,
+	AML_NOTIFY = 0x86,
+	AML_IF = 0xa0,
+	AML_EXT_REGION = 0x80,
+	AML_EXT_FIELD = 0x81,
 	AML_EXT_DEVICE = 0x82,
 };
 
 /* Every length is written in this many bytes, long enough for any table here (20.2.4). */
 #define AML_PKG_LEN 3
 #define AML_PKG_LEN_MAX 0xfffffu
+
+#define AML_SYSTEM_IO 1
+#define AML_SERIALIZED (1u << 3)
+/* Byte access, no lock, what isn't written becomes 0. */
+#define AML_FIELD_FLAGS 0x41
 
 static void aml_add(struct buf *buf, const void *data, size_t n)
 {
@@ -151,7 +164,7 @@ void aml_name_eisaid(struct buf *buf, const char *name, const char *id)
 	aml_add(buf, code, sizeof(code));
 }
 
-void aml_name_package(struct buf *buf, const char *name, const uint8_t *values, uint8_t count)
+void aml_name_package(struct buf *buf, const char *name, const uint64_t *values, uint8_t count)
 {
 	uint32_t mark;
 
@@ -161,6 +174,61 @@ void aml_name_package(struct buf *buf, const char *name, const uint8_t *values, 
 	aml_byte(buf, count);
 	for (uint8_t i = 0; i < count; i++)
 		aml_int(buf, values[i]);
+	aml_end(buf, mark);
+}
+
+void aml_io_byte(struct buf *buf, const char *region, const char *field, uint16_t port)
+{
+	uint32_t mark;
+
+	aml_byte(buf, AML_EXT);
+	aml_byte(buf, AML_EXT_REGION);
+	aml_path(buf, region);
+	aml_byte(buf, AML_SYSTEM_IO);
+	aml_int(buf, port);
+	aml_int(buf, 1);
+	aml_byte(buf, AML_EXT);
+	aml_byte(buf, AML_EXT_FIELD);
+	mark = aml_begin_len(buf);
+	aml_path(buf, region);
+	aml_byte(buf, AML_FIELD_FLAGS);
+	aml_path(buf, field);
+	/* Its width in bits, in the encoding of lengths: one byte below 64. */
+	aml_byte(buf, 8);
+	aml_end(buf, mark);
+}
+
+uint32_t aml_begin_method(struct buf *buf, const char *name, uint8_t args)
+{
+	uint32_t mark;
+
+	aml_byte(buf, AML_METHOD);
+	mark = aml_begin_len(buf);
+	aml_path(buf, name);
+	aml_byte(buf, args | AML_SERIALIZED);
+	return mark;
+}
+
+void aml_load_local0(struct buf *buf, const char *name)
+{
+	aml_byte(buf, AML_STORE);
+	aml_path(buf, name);
+	aml_byte(buf, AML_LOCAL0);
+}
+
+void aml_notify_if_local0(struct buf *buf, uint8_t mask, const char *device, uint8_t value)
+{
+	uint32_t mark;
+
+	aml_byte(buf, AML_IF);
+	mark = aml_begin_len(buf);
+	aml_byte(buf, AML_AND);
+	aml_byte(buf, AML_LOCAL0);
+	aml_int(buf, mask);
+	aml_byte(buf, AML_ZERO); /* the result goes nowhere else */
+	aml_byte(buf, AML_NOTIFY);
+	aml_path(buf, device);
+	aml_int(buf, value);
 	aml_end(buf, mark);
 }
 

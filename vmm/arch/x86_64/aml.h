@@ -28,8 +28,17 @@ void aml_name_int(struct buf *buf, const char *name, uint64_t value);
 void aml_name_string(struct buf *buf, const char *name, const char *value);
 /* @id: 7 characters such as "PNP0501" */
 void aml_name_eisaid(struct buf *buf, const char *name, const char *id);
-/* Name (@name, Package () { @values }) of @count bytes */
-void aml_name_package(struct buf *buf, const char *name, const uint8_t *values, uint8_t count);
+/* Name (@name, Package () { @values }) of @count integers */
+void aml_name_package(struct buf *buf, const char *name, const uint64_t *values, uint8_t count);
+
+/* OperationRegion (@region, SystemIO, @port, 1) and in it Field: @field, 8 bits, read as a byte */
+void aml_io_byte(struct buf *buf, const char *region, const char *field, uint16_t port);
+/* Method (@name, @args, Serialized), to be ended by aml_end() */
+uint32_t aml_begin_method(struct buf *buf, const char *name, uint8_t args);
+/* Local0 = @name */
+void aml_load_local0(struct buf *buf, const char *name);
+/* If (Local0 & @mask) { Notify (@device, @value) } */
+void aml_notify_if_local0(struct buf *buf, uint8_t mask, const char *device, uint8_t value);
 
 /* One resource template: begin, resources, end. */
 uint32_t aml_begin_crs(struct buf *buf);

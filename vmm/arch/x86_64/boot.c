@@ -8,6 +8,7 @@
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/bzimage.h"
 #include "vmm/arch/x86_64/layout.h"
+#include "vmm/arch/x86_64/platform.h"
 #include "vmm/arch/x86_64/tables.h"
 #include "vmm/config.h"
 #include "vmm/elf_kernel.h"
@@ -99,7 +100,7 @@ static int write_cmdline(
 
 	for (unsigned int i = 0; i < machine->slot_count && !config->acpi && !r; i++)
 		r = buf_printf(&buf, " virtio_mmio.device=4K@0x%llx:%u",
-			(unsigned long long)arch_slot_gpa(i), arch_slot_gsi(i));
+			(unsigned long long)arch_slot_gpa(i), arch_slot_gsi(machine->vm, i));
 	if (!r)
 		r = buf_add(&buf, "", 1);
 	if (r < 0 || buf.len > (size_t)max + 1)
@@ -287,6 +288,12 @@ int arch_load(struct machine *machine, const struct config *config, struct arch_
 	uint8_t *zero_page = guest_mem_ptr(&vm->mem, LAYOUT_ZERO_PAGE, ZERO_PAGE_LEN);
 	struct boot_info info = {0};
 	struct kernel kernel = {0};
+	struct tables tables = {
+		.cpus = config->cpus,
+		.slots = machine->slot_count,
+		.pic = vm->arch->pic,
+		.rtc = config->legacy & CONFIG_LEGACY_RTC,
+	};
 	int r;
 
 	if (vm->mem.regions[0].len < 2 * LAYOUT_HIGH_RAM)
@@ -298,11 +305,15 @@ int arch_load(struct machine *machine, const struct config *config, struct arch_
 	if (!r)
 		r = write_cmdline(machine, config, kernel.cmdline_max, err);
 	if (!r && config->acpi)
-		r = acpi_write(&vm->mem, config->cpus, machine->slot_count, &info.rsdp, err);
+		r = acpi_write(&vm->mem, &tables, &info.rsdp, err);
 	if (!r)
-		r = mptable_write(&vm->mem, config->cpus, err);
+		r = mptable_write(&vm->mem, &tables, err);
 	if (r < 0)
 		return r;
+	if (config->acpi)
+		r = platform_write_generation(vm);
+	if (r < 0)
+		return err_errno(err, -r, "machine: random generation ID");
 	write_reset_vector(vm);
 	make_e820(&info, vm);
 	if (kernel.entry.protected_mode)

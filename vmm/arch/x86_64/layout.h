@@ -9,6 +9,7 @@
  *   0x0000_9000  page tables of the 64-bit entry (6 pages)
  *   0x0002_0000  kernel command line
  *   0x0009_fc00  end of low RAM as the guest is told (the "EBDA")
+ *   0x000d_f000  VM generation ID
  *   0x000e_0000  ACPI tables
  *   0x000f_0000  MP table
  *   0x000f_fff0  the reset vector, where a kernel jumps that restarts by the BIOS
@@ -26,6 +27,7 @@
 #define LAYOUT_PAGE_TABLES 0x9000ull
 #define LAYOUT_CMDLINE 0x20000ull
 #define LAYOUT_EBDA 0x9fc00ull
+#define LAYOUT_GENERATION 0xdf000ull
 #define LAYOUT_ACPI 0xe0000ull
 #define LAYOUT_ACPI_SIZE 0x10000ull
 #define LAYOUT_MPTABLE 0xf0000ull
@@ -40,19 +42,21 @@
 #define LAYOUT_LAPIC 0xfee00000u
 #define LAYOUT_TSS 0xfffbd000u
 
+/* The slots' GSIs are in irqchip.h. */
+#define LAYOUT_GSI_KEYBOARD 1u
 #define LAYOUT_GSI_COM1 4u
-/* GSIs 5 to 22: below are the legacy lines, and 24 is where the IOAPIC ends. */
-#define LAYOUT_GSI_SLOTS 5u
-#define LAYOUT_IOAPIC_PINS 24u
+#define LAYOUT_GSI_EVENTS 23u
 
 #define PORT_I8042_DATA 0x60u
 #define PORT_I8042_COMMAND 0x64u
+#define PORT_RTC 0x70u
 #define PORT_COM1 0x3f8u
 #define PORT_COM1_LEN 8u
 #define PORT_PVPANIC 0x505u
 #define PORT_SLEEP_CONTROL 0x600u
 #define PORT_SLEEP_STATUS 0x601u
 #define PORT_RESET 0x604u
+#define PORT_EVENTS 0x608u
 
 /* Values the guest writes to the ports above, as acpi.c announces them. */
 #define SLEEP_TYPE_S5 5u

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/le.h"
 #include "devices/guest_mem.h"
+#include "vmm/arch/x86_64/irqchip.h"
 #include "vmm/arch/x86_64/layout.h"
 #include "vmm/arch/x86_64/tables.h"
 
@@ -57,11 +58,12 @@ static uint8_t *add_interrupt(
 	return p + sizeof(bytes);
 }
 
-int mptable_write(const struct guest_mem *mem, unsigned int cpus, struct err *err)
+int mptable_write(const struct guest_mem *mem, const struct tables *tables, struct err *err)
 {
 	uint8_t *floating = guest_mem_ptr(mem, LAYOUT_MPTABLE, LAYOUT_MPTABLE_SIZE);
+	unsigned int cpus = tables->cpus, pins = irqchip_pins(tables->pic);
 	uint8_t ioapic_id = (uint8_t)cpus, *config, *p;
-	uint16_t entries = (uint16_t)(cpus + 2 + LAYOUT_IOAPIC_PINS + 2);
+	uint16_t entries = (uint16_t)(cpus + 2 + pins + 2);
 
 	if (!floating)
 		return err_set(err, -EINVAL, "mptable: no memory at 0x%llx", LAYOUT_MPTABLE);
@@ -82,7 +84,7 @@ int mptable_write(const struct guest_mem *mem, unsigned int cpus, struct err *er
 	memcpy(p, (const uint8_t[4]){ENTRY_IOAPIC, ioapic_id, APIC_VERSION, IOAPIC_ENABLED}, 4);
 	le32_store(p + 4, LAYOUT_IOAPIC);
 	p += ENTRY_LEN;
-	for (uint8_t pin = 0; pin < LAYOUT_IOAPIC_PINS; pin++)
+	for (uint8_t pin = 0; pin < pins; pin++)
 		p = add_interrupt(p, ENTRY_INTERRUPT, INT_VECTORED, pin, ioapic_id, pin);
 	p = add_interrupt(p, ENTRY_LOCAL, INT_EXTINT, 0, 0, 0);
 	p = add_interrupt(p, ENTRY_LOCAL, INT_NMI, 0, APIC_ALL, 1);
