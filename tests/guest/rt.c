@@ -8,6 +8,9 @@
 
 #define LINE_MAX 512
 #define E820_RAM 1
+/* Where the local APIC takes the old interrupt controller's interrupts. */
+#define APIC_LVT_LINT0 0x350
+#define APIC_LVT_MASKED 0x10000u
 
 /* Start info and memory map of the PVH boot ABI. */
 struct pvh_info {
@@ -285,6 +288,8 @@ void rt_start(void)
 			.mid = (uint16_t)(stub >> 16),
 			.high = (uint32_t)(stub >> 32)};
 	}
+	/* Nothing interrupts: devices' interrupts would stay pending for ever. */
+	mmio_write32(LAYOUT_LAPIC + APIC_LVT_LINT0, APIC_LVT_MASKED);
 	rt_cmdline = (const char *)info->cmdline;
 	find_ram(info);
 	guest_main();

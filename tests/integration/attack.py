@@ -15,12 +15,15 @@ DISK_SECTORS = 2048
 LOG_BURST, LOG_PERIOD = 5, 10
 
 
-def make_disk(path):
+def disk_bytes():
     """A disk whose every 8-byte word is another one, as tests/guest/use.h says."""
+    first = 0x68756c6c00000000
+    return struct.pack(f"<{DISK_SECTORS * 64}Q", *range(first, first + DISK_SECTORS * 64))
+
+
+def make_disk(path):
     with open(path, "wb") as file:
-        for sector in range(DISK_SECTORS):
-            first = 0x68756c6c00000000 + sector * 64
-            file.write(struct.pack("<64Q", *range(first, first + 64)))
+        file.write(disk_bytes())
     return path
 
 
@@ -84,6 +87,9 @@ class Attack:
             end = re.search(r"^end (\d+) checks$", out, re.M)
             check(end and int(end.group(1)) == len(good) > 0, "the guest's last line is missing or wrong:", result)
         self.check_log(result)
+        for disk in self.disks:
+            with open(disk, "rb") as file:
+                check(file.read() == disk_bytes(), f"{disk} was changed")
         return result
 
     @staticmethod

@@ -28,3 +28,11 @@ def test_registers():
 
 def test_registers_with_memory_above_the_hole():
     attack("regs", memory=ABOVE)
+
+
+def test_ports():
+    attack("ports")
+
+
+def test_races():
+    attack("race", cpus=2)
