@@ -44,8 +44,14 @@ struct config_serial {
 #define CONFIG_LEGACY_PIC (1u << 1)
 #define CONFIG_LEGACY_RTC (1u << 2)
 
-/* Strings are not owned; they live as long as the process (on the command line: argv). */
+struct config_string;
+
+/*
+ * Each string is argv's, which lives as long as the process, or one of @strings, where
+ * config_keep() put it.
+ */
 struct config {
+	struct config_string *strings;
 	const char *kernel;
 	const char *initrd; /* or NULL */
 	const char *cmdline;
@@ -61,3 +67,20 @@ struct config {
 	int events_fd; /* or -1 */
 	enum log_level log_level;
 };
+
+/* config_init() - what a microVM is made of when nobody says otherwise */
+void config_init(struct config *config);
+
+/* config_fini() - free the strings. Harmless when zeroed. */
+void config_fini(struct config *config);
+
+/*
+ * config_keep() - copy a string into the configuration
+ * @text:	or NULL
+ *
+ * Return: the copy, or NULL for lack of memory (or of @text).
+ */
+const char *config_keep(struct config *config, const char *text);
+
+/* config_drop() - free a string if config_keep() made it; argv's and NULL are left alone. */
+void config_drop(struct config *config, const char *text);

@@ -137,18 +137,10 @@ static int parse_option(int option, char *text, struct config *config, struct er
 
 int options_parse(int argc, char **argv, struct config *ret, struct err *err)
 {
-	struct config config = {
-		.cmdline = "console=ttyS0",
-		.memory = CONFIG_MEMORY_DEFAULT,
-		.cpus = 1,
-		.acpi = true,
-		.vsock.fd = -1,
-		.serial.fd = -1,
-		.events_fd = -1,
-		.log_level = LOG_WARN,
-	};
+	struct config config;
 	int option, r;
 
+	config_init(&config);
 	opterr = 0;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {

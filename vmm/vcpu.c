@@ -24,7 +24,6 @@ static int vcpu_create(struct vm *vm, unsigned int index, size_t run_size, struc
 {
 	struct vcpu *vcpu = &vm->vcpus[index];
 
-	*vcpu = (struct vcpu){.vm = vm, .index = index};
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
 	if (vcpu->fd < 0)
 		return err_errno(err, errno, "kvm: creating vCPU %u", index);
@@ -46,6 +45,8 @@ int vcpu_create_all(
 	if (!vm->vcpus)
 		return err_set(err, -ENOMEM, "out of memory for %u vCPUs", count);
 	vm->vcpu_count = count;
+	for (unsigned int i = 0; i < count; i++)
+		vm->vcpus[i] = (struct vcpu){.vm = vm, .index = i, .fd = -1, .run = MAP_FAILED};
 	for (unsigned int i = 0; i < count; i++) {
 		r = vcpu_create(vm, i, (size_t)run_size, err);
 		if (r < 0)
@@ -55,6 +56,23 @@ int vcpu_create_all(
 			return r;
 	}
 	return 0;
+}
+
+void vcpu_free_all(struct vm *vm)
+{
+	int run_size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	for (unsigned int i = 0; i < vm->vcpu_count; i++) {
+		struct vcpu *vcpu = &vm->vcpus[i];
+
+		if (vcpu->run != MAP_FAILED)
+			munmap(vcpu->run, (size_t)run_size);
+		if (vcpu->fd >= 0)
+			close(vcpu->fd);
+	}
+	free(vm->vcpus);
+	vm->vcpus = NULL;
+	vm->vcpu_count = 0;
 }
 
 static void vcpu_io(struct vcpu *vcpu)

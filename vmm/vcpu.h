@@ -29,6 +29,9 @@ struct vcpu {
 int vcpu_create_all(
 	struct vm *vm, unsigned int count, const struct arch_entry *entry, struct err *err);
 
+/* vcpu_free_all() - give back vCPUs that were never started. Harmless when there are none. */
+void vcpu_free_all(struct vm *vm);
+
 /*
  * vcpu_start_all() - start the threads; the guest runs from here on
  *

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "vmm/arch/arch.h"
+#include "vmm/vcpu.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,6 +125,19 @@ int vm_init(struct vm *vm, struct loop *loop, const struct config *config, struc
 				err, -ENOTSUP, "kvm: this host lacks %s", required_caps[i].name);
 	r = arch_vm_init(vm, config, err);
 	return r < 0 ? r : 0;
+}
+
+void vm_fini(struct vm *vm)
+{
+	vcpu_free_all(vm);
+	arch_vm_fini(vm);
+	if (vm->ram)
+		munmap(vm->ram, vm->ram_size);
+	if (vm->fd >= 0)
+		close(vm->fd);
+	if (vm->kvm_fd >= 0)
+		close(vm->kvm_fd);
+	*vm = (struct vm){.kvm_fd = -1, .fd = -1, .loop = vm->loop, .end = VM_RUNNING};
 }
 
 int vm_add_memory(struct vm *vm, uint64_t size, struct err *err)

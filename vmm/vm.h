@@ -67,6 +67,14 @@ struct vm {
 int vm_init(struct vm *vm, struct loop *loop, const struct config *config, struct err *err);
 
 /*
+ * vm_fini() - give back descriptors, memory and vCPUs of a VM that didn't come to run
+ *
+ * Harmless on a half-built one; afterwards vm_init() may be called again. A VM that did run is
+ * left to the end of the process.
+ */
+void vm_fini(struct vm *vm);
+
+/*
  * vm_add_memory() - map guest RAM and give it to KVM
  * @size:	bytes, a multiple of 1 MiB; refused when it is more than the host has
  *

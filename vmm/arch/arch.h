@@ -35,6 +35,9 @@ unsigned int arch_ram_ranges(uint64_t size, struct arch_range *ranges);
 /* arch_vm_init() - interrupt controller and the like, before memory. Return: 0 or -errno. */
 int arch_vm_init(struct vm *vm, const struct config *config, struct err *err);
 
+/* arch_vm_fini() - undo it, for a VM that didn't come to run. Harmless when half-built. */
+void arch_vm_fini(struct vm *vm);
+
 /*
  * arch_mmio_gpa() / arch_slot_gsi() - where device slot @slot has its registers and interrupt
  *

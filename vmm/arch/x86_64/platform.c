@@ -67,6 +67,16 @@ int arch_vm_init(struct vm *vm, const struct config *config, struct err *err)
 	return irqchip_init(&arch->irqchip, vm, arch->pic, config->legacy & CONFIG_LEGACY_PIT, err);
 }
 
+void arch_vm_fini(struct vm *vm)
+{
+	if (!vm->arch)
+		return;
+	irq_fini(&vm->arch->events_irq);
+	irq_fini(&vm->arch->keyboard_irq);
+	free(vm->arch);
+	vm->arch = NULL;
+}
+
 /* Write-only byte registers: read as 0, so that a driver that waits for "not busy" goes on. */
 static void port_read(void *dev, uint64_t offset, void *data, unsigned int len)
 {

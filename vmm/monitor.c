@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// The monitor's life: signals, the start of the VM, the end.
+#include "vmm/monitor.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "vmm/arch/arch.h"
+#include "vmm/events.h"
+#include "vmm/vcpu.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+static void on_signal(struct loop_source *src, uint32_t events)
+{
+	struct monitor *monitor = container_of(src, struct monitor, signals);
+	struct signalfd_siginfo info;
+
+	if (read(src->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	log_error("ended by signal %u (%s)", info.ssi_signo, strsignal((int)info.ssi_signo));
+	vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
+}
+
+/* Termination is an event like any other, so that the terminal is restored and sockets go. */
+static int watch_signals(struct monitor *monitor, struct err *err)
+{
+	sigset_t set;
+	int fd, r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* A reader that went away is an error of one write, not the end of the VM. */
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return err_errno(err, errno, "signalfd");
+	r = loop_add(&monitor->loop, &monitor->signals, fd, EPOLLIN, on_signal);
+	return r < 0 ? err_errno(err, -r, "watching signals") : 0;
+}
+
+int monitor_init(struct monitor *monitor, struct err *err)
+{
+	int r = loop_init(&monitor->loop);
+
+	monitor->vm =
+		(struct vm){.kvm_fd = -1, .fd = -1, .loop = &monitor->loop, .end = VM_RUNNING};
+	if (r < 0)
+		return err_errno(err, -r, "event loop");
+	return watch_signals(monitor, err);
+}
+
+/* Each vsock connection is a descriptor, and the usual soft limit is below what the device allows.
+ */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	/* Less is no reason not to run: connections beyond are refused. */
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Build all that there is before the first instruction. */
+static int build(struct monitor *monitor, int *ret_code, struct err *err)
+{
+	const struct config *config = &monitor->config;
+	struct vm *vm = &monitor->vm;
+	struct arch_entry entry;
+	int r;
+
+	*ret_code = VM_END_ERROR;
+	r = vm_init(vm, &monitor->loop, config, err);
+	if (r < 0)
+		return r;
+	events_phase(config->events_fd, "kvm");
+
+	*ret_code = MONITOR_EXIT_CONFIG;
+	r = vm_add_memory(vm, config->memory, err);
+	if (r < 0)
+		return r;
+	events_phase(config->events_fd, "memory");
+	r = machine_init(&monitor->machine, vm, config, err);
+	if (r < 0)
+		return r;
+	events_phase(config->events_fd, "devices");
+	r = arch_load(&monitor->machine, config, &entry, err);
+	if (r < 0)
+		return r;
+	events_phase(config->events_fd, "kernel");
+
+	*ret_code = VM_END_ERROR;
+	return vcpu_create_all(vm, config->cpus, &entry, err);
+}
+
+int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
+{
+	int r;
+
+	raise_fd_limit();
+	r = build(monitor, ret_code, err);
+	if (r < 0) {
+		machine_fini(&monitor->machine);
+		monitor->machine = (struct machine){0};
+		vm_fini(&monitor->vm);
+		return r;
+	}
+	events_phase(monitor->config.events_fd, "run");
+	r = vcpu_start_all(&monitor->vm, err);
+	if (r < 0) {
+		vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
+		return r;
+	}
+	monitor->state = MONITOR_RUNNING;
+	return 0;
+}
+
+int monitor_run(struct monitor *monitor)
+{
+	int r = loop_run(&monitor->loop);
+
+	if (r < 0) {
+		log_error("event loop: %s", strerror(-r));
+		vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
+	}
+	return (int)monitor->vm.end;
+}
+
+/* The VM's end is told once, when all of it is down. */
+static void tell_end(const struct monitor *monitor)
+{
+	enum vm_end end = monitor->vm.end;
+
+	if (end == VM_END_TRIPLE_FAULT || end == VM_END_PANIC || end == VM_END_KVM)
+		log_error("%s", vm_end_text(end));
+	else if (monitor->state != MONITOR_NOT_STARTED)
+		log_info("%s", vm_end_text(end));
+	events_exit(monitor->config.events_fd, vm_end_name(end));
+}
+
+void monitor_fini(struct monitor *monitor)
+{
+	vcpu_stop_all(&monitor->vm);
+	machine_fini(&monitor->machine);
+	tell_end(monitor);
+	config_fini(&monitor->config);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The monitor: one process, one loop, and the one microVM that it is for.
+#pragma once
+
+#include "base/loop.h"
+#include "vmm/config.h"
+#include "vmm/machine.h"
+#include "vmm/vm.h"
+
+#include <stdbool.h>
+
+struct err;
+
+/* Exit codes besides those of enum vm_end; Firecracker's numbers. */
+#define MONITOR_EXIT_CONFIG 152
+#define MONITOR_EXIT_ARGUMENTS 153
+
+/*
+ *     NOT_STARTED --monitor_start()--> RUNNING --monitor_pause()--> PAUSED
+ *          ^   |  a bad configuration     ^                            |
+ *          +---+                          +------monitor_resume()------+
+ *
+ * Each but the first may end, and then the process does.
+ */
+enum monitor_state {
+	MONITOR_NOT_STARTED,
+	MONITOR_RUNNING,
+	MONITOR_PAUSED,
+};
+
+/*
+ * struct monitor
+ * @config:	what the VM is, or is to be, made of; owned
+ * @vm, @machine: zero or empty until the VM is started
+ */
+struct monitor {
+	struct loop loop;
+	struct config config;
+	enum monitor_state state;
+	struct vm vm;
+	struct machine machine;
+	struct loop_source signals;
+};
+
+/*
+ * monitor_init() - make the loop, and have signals end the monitor
+ * @monitor:	zeroed but for @config, which is the monitor's from here on; stays in place
+ *
+ * Nothing of KVM is touched: that is left to the start.
+ *
+ * Return: 0 or -errno with @err set; monitor_fini() is due either way.
+ */
+int monitor_init(struct monitor *monitor, struct err *err);
+
+/*
+ * monitor_start() - build the machine that the configuration tells of, and let it run
+ * @ret_code:	on failure: what a process that can do nothing else exits with
+ *
+ * After a failure the VM is as if it never had been, and it may be tried again with another
+ * configuration; but when it came as far as its vCPUs, the monitor ends.
+ *
+ * Context: loop, or before monitor_run(); while NOT_STARTED.
+ * Return: 0 or -errno with @err set.
+ */
+int monitor_start(struct monitor *monitor, int *ret_code, struct err *err);
+
+/*
+ * monitor_run() - serve until the VM ends or the monitor is told to end
+ *
+ * Return: the code to exit with.
+ */
+int monitor_run(struct monitor *monitor);
+
+/* monitor_fini() - stop what runs, remove what was put into the file system, tell the end. */
+void monitor_fini(struct monitor *monitor);
