@@ -51,8 +51,7 @@ int monitor_init(struct monitor *monitor, struct err *err)
 {
 	int r = loop_init(&monitor->loop);
 
-	monitor->vm =
-		(struct vm){.kvm_fd = -1, .fd = -1, .loop = &monitor->loop, .end = VM_RUNNING};
+	monitor->vm = VM_NONE(&monitor->loop);
 	if (r < 0)
 		return err_errno(err, -r, "event loop");
 	return watch_signals(monitor, err);

@@ -18,7 +18,6 @@
 
 /* A vCPU thread calls one or two handlers deep; only touched pages cost memory. */
 #define VCPU_STACK_SIZE (64 * 1024)
-#define VCPU_KICK_SIGNAL SIGUSR1
 
 static int vcpu_create(struct vm *vm, unsigned int index, size_t run_size, struct err *err)
 {
@@ -165,8 +164,10 @@ static void *vcpu_thread(void *arg)
 	while (vcpu_may_run(vcpu)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
 			/* A kick, or an AP that got its SIPI: look again. */
-			if (errno == EINTR || errno == EAGAIN)
+			if (errno == EINTR || errno == EAGAIN) {
+				vcpu_park(vcpu);
 				continue;
+			}
 			log_error("kvm: running vCPU %u: errno %d", vcpu->index, errno);
 			vm_stop(vcpu->vm, VM_END_KVM);
 			break;
@@ -207,6 +208,8 @@ int vcpu_start_all(struct vm *vm, struct err *err)
 
 void vcpu_stop_all(struct vm *vm)
 {
+	/* Those that are paused look at vm->end, which is set. */
+	vcpu_resume_all(vm);
 	for (unsigned int i = 0; i < vm->vcpu_count; i++) {
 		struct vcpu *vcpu = &vm->vcpus[i];
 

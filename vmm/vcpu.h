@@ -2,7 +2,10 @@
 // A vCPU and the thread that runs it.
 #pragma once
 
+#include "base/loop.h"
+
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +23,45 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 };
+
+/* Interrupts KVM_RUN, and nothing else. */
+#define VCPU_KICK_SIGNAL SIGUSR1
+
+/*
+ * struct vcpu_pause - of a VM, to hold its vCPUs outside the guest
+ * @src:	eventfd, rung by the last vCPU that stops; made when first needed
+ * @lock:	guards @wanted and @parked
+ * @done, @ctx:	whom to tell; loop only
+ */
+struct vcpu_pause {
+	struct loop_source src;
+	pthread_mutex_t lock;
+	pthread_cond_t resumed;
+	bool wanted;
+	unsigned int parked;
+	void (*done)(void *ctx);
+	void *ctx;
+};
+
+#define VCPU_PAUSE_INIT                                                                            \
+	{.lock = PTHREAD_MUTEX_INITIALIZER, .resumed = PTHREAD_COND_INITIALIZER}
+
+/*
+ * vcpu_pause_all() - have every vCPU leave the guest and stay out
+ * @done:	called when the last one is out, with @ctx; not if vcpu_resume_all() comes first
+ *
+ * Returns at once. What a vCPU was in the middle of, an access to a register for example, is
+ * completed before it stops, so that its state can be read. Context: loop.
+ *
+ * Return: 0, or -errno with @err set and nothing changed.
+ */
+int vcpu_pause_all(struct vm *vm, void (*done)(void *ctx), void *ctx, struct err *err);
+
+/* vcpu_resume_all() - let them go on. Harmless when they do. Context: loop. */
+void vcpu_resume_all(struct vm *vm);
+
+/* vcpu_park() - KVM_RUN was interrupted: stay here while a pause is wanted. Context: the vCPU. */
+void vcpu_park(struct vcpu *vcpu);
 
 /*
  * vcpu_create_all() - create @count vCPUs in their reset state, @entry loaded into the first

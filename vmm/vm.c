@@ -110,7 +110,7 @@ int vm_init(struct vm *vm, struct loop *loop, const struct config *config, struc
 {
 	int r;
 
-	*vm = (struct vm){.kvm_fd = -1, .fd = -1, .loop = loop, .end = VM_RUNNING};
+	*vm = VM_NONE(loop);
 	vm->kvm_fd = open_kvm(err);
 	if (vm->kvm_fd < 0)
 		return vm->kvm_fd;
@@ -137,7 +137,7 @@ void vm_fini(struct vm *vm)
 		close(vm->fd);
 	if (vm->kvm_fd >= 0)
 		close(vm->kvm_fd);
-	*vm = (struct vm){.kvm_fd = -1, .fd = -1, .loop = vm->loop, .end = VM_RUNNING};
+	*vm = VM_NONE(vm->loop);
 }
 
 int vm_add_memory(struct vm *vm, uint64_t size, struct err *err)

@@ -4,6 +4,7 @@
 
 #include "devices/bus.h"
 #include "devices/guest_mem.h"
+#include "vmm/vcpu.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -12,7 +13,6 @@ struct arch_vm;
 struct config;
 struct err;
 struct loop;
-struct vcpu;
 
 /* Why a VM ended. The values are what the process exits with. */
 enum vm_end {
@@ -50,8 +50,17 @@ struct vm {
 	struct arch_vm *arch;
 	struct vcpu *vcpus;
 	unsigned int vcpu_count;
+	struct vcpu_pause pause;
 	_Atomic(enum vm_end) end;
 };
+
+/* What a VM is before vm_init(): none. */
+#define VM_NONE(the_loop)                                                                          \
+	((struct vm){.kvm_fd = -1,                                                                 \
+		.fd = -1,                                                                          \
+		.loop = the_loop,                                                                  \
+		.pause = VCPU_PAUSE_INIT,                                                          \
+		.end = VM_RUNNING})
 
 /*
  * vm_init() - create the VM, without memory
