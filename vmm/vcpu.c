@@ -218,7 +218,12 @@ void vcpu_stop_all(struct vm *vm)
 		/* A kick right before KVM_RUN would be lost without the flag. */
 		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
 		pthread_kill(vcpu->thread, VCPU_KICK_SIGNAL);
-		pthread_join(vcpu->thread, NULL);
+	}
+	for (unsigned int i = 0; i < vm->vcpu_count; i++) {
+		struct vcpu *vcpu = &vm->vcpus[i];
+
+		if (vcpu->started)
+			pthread_join(vcpu->thread, NULL);
 		vcpu->started = false;
 	}
 }

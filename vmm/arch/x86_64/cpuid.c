@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "vmm/arch/arch.h"
+#include "vmm/arch/x86_64/platform.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -13,14 +14,20 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* KVM refuses tables above its own bound of 256 entries (KVM_MAX_CPUID_ENTRIES). */
-#define CPUID_ENTRIES_MAX 256
+#define CPUID_SIZE (sizeof(struct kvm_cpuid2) + CPUID_ENTRIES_MAX * sizeof(struct kvm_cpuid_entry2))
 
+#define LEAF1_ECX_DTES64 (1u << 2)
+#define LEAF1_ECX_DS_CPL (1u << 4)
 #define LEAF1_ECX_VMX (1u << 5)
+#define LEAF1_ECX_PDCM (1u << 15)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
+#define LEAF1_EDX_DS (1u << 21)
 #define LEAF1_EDX_HTT (1u << 28)
+#define EXT1_ECX_CMP_LEGACY (1u << 1)
 #define EXT1_ECX_SVM (1u << 2)
+#define EXT1_ECX_SKINIT (1u << 12)
+#define EXT1_ECX_PERF (1u << 23 | 1u << 24 | 1u << 28) /* core, northbridge, last-level cache */
 
 enum {
 	LEVEL_THREAD = 1,
@@ -58,61 +65,90 @@ static void set_topology_leaf(struct kvm_cpuid_entry2 *e, uint32_t apic_id, uint
 	}
 }
 
-/* The entry as this vCPU sees it; entries that name no CPU stay as KVM gave them. */
-static void patch_entry(
-	struct kvm_cpuid_entry2 *e, uint32_t apic_id, uint32_t count, bool deadline_timer)
+static void set_features(struct kvm_cpuid_entry2 *e, const struct cpuid_cpu *cpu)
 {
+	e->ebx = (e->ebx & 0x0000ffff) | cpu->count << 16 | cpu->apic_id << 24;
+	e->ecx |= LEAF1_ECX_HYPERVISOR;
+	e->ecx &= ~(LEAF1_ECX_PDCM | LEAF1_ECX_DTES64 | LEAF1_ECX_DS_CPL);
+	e->edx &= ~(LEAF1_EDX_DS | LEAF1_EDX_HTT);
+	if (!cpu->nested)
+		e->ecx &= ~LEAF1_ECX_VMX;
+	if (cpu->deadline)
+		e->ecx |= LEAF1_ECX_TSC_DEADLINE;
+	if (cpu->count > 1)
+		e->edx |= LEAF1_EDX_HTT;
+}
+
+static void set_amd_features(struct kvm_cpuid_entry2 *e, const struct cpuid_cpu *cpu, bool amd)
+{
+	e->ecx &= ~EXT1_ECX_PERF;
+	if (!cpu->nested)
+		e->ecx &= ~(EXT1_ECX_SVM | EXT1_ECX_SKINIT);
+	if (!amd)
+		return;
+	/* With it, the CPUs that leaf 1 counts are cores and not threads. */
+	e->ecx &= ~EXT1_ECX_CMP_LEGACY;
+	if (cpu->count > 1)
+		e->ecx |= EXT1_ECX_CMP_LEGACY;
+}
+
+/* Leaves 4 and 0x8000001d alike: 25:14 of EAX are the CPUs that share this cache, less 1. */
+static void set_cache_leaf(struct kvm_cpuid_entry2 *e, uint32_t sharing_last)
+{
+	uint32_t level = e->eax >> 5 & 7;
+
+	e->eax = (e->eax & ~0x03ffc000u) | (level >= 3 ? sharing_last - 1 : 0) << 14;
+}
+
+static void clear(struct kvm_cpuid_entry2 *e)
+{
+	e->eax = e->ebx = e->ecx = e->edx = 0;
+}
+
+/* The entry as this vCPU sees it; entries that name no CPU stay as KVM gave them. */
+static void set_entry(struct kvm_cpuid_entry2 *e, const struct cpuid_cpu *cpu, bool amd)
+{
+	uint32_t ids = 1u << id_bits(cpu->count);
+
 	switch (e->function) {
 	case 0x1:
-		e->ebx = (e->ebx & 0x0000ffff) | count << 16 | apic_id << 24;
-		e->ecx |= LEAF1_ECX_HYPERVISOR;
-		e->ecx &= ~LEAF1_ECX_VMX;
-		if (deadline_timer)
-			e->ecx |= LEAF1_ECX_TSC_DEADLINE;
-		if (count > 1)
-			e->edx |= LEAF1_EDX_HTT;
-		else
-			e->edx &= ~LEAF1_EDX_HTT;
+		set_features(e, cpu);
 		break;
-	case 0x4: {
-		/* Bits 25:14: CPUs that share this cache, less 1; 31:26: cores, less 1. */
-		uint32_t level = e->eax >> 5 & 7;
-		uint32_t sharing = level >= 3 ? (1u << id_bits(count)) - 1 : 0;
-
+	case 0x4:
 		if (!(e->eax & 0x1f))
 			break;
-		e->eax = (e->eax & 0x3fff) | sharing << 14 |
-			 (((1u << id_bits(count)) - 1) & 0x3f) << 26;
+		set_cache_leaf(e, ids);
+		/* 31:26: cores, less 1. */
+		e->eax = (e->eax & 0x03ffffff) | (ids - 1) << 26;
 		break;
-	}
-	case 0xa:
-		/* No performance counters are given to the guest. */
-		e->eax = e->ebx = e->ecx = e->edx = 0;
+	case 0xa:        /* performance counters */
+	case 0x80000022: /* AMD's, version 2 */
+	case 0x80000026: /* AMD's extended topology: leaf 0xb tells it */
+		clear(e);
 		break;
 	case 0xb:
 	case 0x1f:
-		set_topology_leaf(e, apic_id, count);
+		set_topology_leaf(e, cpu->apic_id, cpu->count);
 		break;
 	case 0x80000001:
-		e->ecx &= ~EXT1_ECX_SVM;
+		set_amd_features(e, cpu, amd);
 		break;
 	case 0x80000008:
 		/* ECX 7:0: threads less 1; 15:12: bits of the APIC id that number them. */
-		e->ecx = (e->ecx & ~0xf0ffu) | (count - 1) | id_bits(count) << 12;
+		if (amd)
+			e->ecx = (e->ecx & ~0xf0ffu) | (cpu->count - 1) | id_bits(cpu->count) << 12;
 		break;
 	case 0x8000000a:
-		e->eax = e->ebx = e->ecx = e->edx = 0;
+		if (!cpu->nested)
+			clear(e);
 		break;
-	case 0x8000001d: {
-		uint32_t level = e->eax >> 5 & 7;
-
+	case 0x8000001d:
 		if (e->eax & 0x1f)
-			e->eax = (e->eax & ~0x03ffc000u) | (level >= 3 ? count - 1 : 0) << 14;
+			set_cache_leaf(e, cpu->count);
 		break;
-	}
 	case 0x8000001e:
-		e->eax = apic_id;
-		e->ebx = apic_id & 0xff; /* one thread a core */
+		e->eax = cpu->apic_id;
+		e->ebx = cpu->apic_id & 0xff; /* one thread a core */
 		e->ecx = 0;
 		break;
 	default:
@@ -143,21 +179,63 @@ static void add_topology_subleaf(struct kvm_cpuid2 *cpuid, uint32_t function)
 	cpuid->nent++;
 }
 
-int cpuid_set(struct vm *vm, struct vcpu *vcpu, struct err *err)
+static bool is_amd(const struct kvm_cpuid2 *cpuid)
 {
-	struct kvm_cpuid2 CLEANUP_FREE *cpuid = NULL;
-	bool deadline = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
+		const struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
 
-	cpuid = calloc(1, sizeof(*cpuid) + CPUID_ENTRIES_MAX * sizeof(cpuid->entries[0]));
-	if (!cpuid)
-		return err_set(err, -ENOMEM, "out of memory for CPUID");
-	cpuid->nent = CPUID_ENTRIES_MAX;
-	if (ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
-		return err_errno(err, errno, "kvm: reading the supported CPUID");
+		/* "AuthenticAMD" and "HygonGenuine" by their first letters. */
+		if (e->function == 0)
+			return e->ebx == 0x68747541 || e->ebx == 0x6f677948;
+	}
+	return false;
+}
+
+void cpuid_fill(struct kvm_cpuid2 *cpuid, const struct cpuid_cpu *cpu)
+{
+	bool amd = is_amd(cpuid);
+
 	add_topology_subleaf(cpuid, 0xb);
 	add_topology_subleaf(cpuid, 0x1f);
 	for (uint32_t i = 0; i < cpuid->nent; i++)
-		patch_entry(&cpuid->entries[i], vcpu->index, vm->vcpu_count, deadline);
+		set_entry(&cpuid->entries[i], cpu, amd);
+}
+
+/* Asked for once a VM: on a host that is a guest itself, each of the leaves is an exit. */
+static int read_supported(struct vm *vm, struct err *err)
+{
+	struct kvm_cpuid2 *cpuid;
+
+	if (vm->arch->cpuid)
+		return 0;
+	cpuid = calloc(1, CPUID_SIZE);
+	if (!cpuid)
+		return err_set(err, -ENOMEM, "out of memory for CPUID");
+	cpuid->nent = CPUID_ENTRIES_MAX;
+	vm->arch->cpuid = cpuid;
+	if (ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
+		return err_errno(err, errno, "kvm: reading the supported CPUID");
+	return 0;
+}
+
+int cpuid_set(struct vm *vm, struct vcpu *vcpu, struct err *err)
+{
+	struct kvm_cpuid2 CLEANUP_FREE *cpuid = NULL;
+	struct cpuid_cpu cpu = {
+		.apic_id = vcpu->index,
+		.count = vm->vcpu_count,
+		.nested = vm->arch->nested,
+		.deadline = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+	};
+	int r = read_supported(vm, err);
+
+	if (r < 0)
+		return r;
+	cpuid = malloc(CPUID_SIZE);
+	if (!cpuid)
+		return err_set(err, -ENOMEM, "out of memory for CPUID");
+	memcpy(cpuid, vm->arch->cpuid, CPUID_SIZE);
+	cpuid_fill(cpuid, &cpu);
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0)
 		return err_errno(err, errno, "kvm: setting CPUID of vCPU %u", vcpu->index);
 	return 0;

@@ -132,7 +132,7 @@ static int add_irq(struct vm *vm, struct irq *irq, uint32_t gsi)
 	return r < 0 ? r : vm_bind_irq(vm, gsi, irq->fd);
 }
 
-int arch_platform_init(struct machine *machine, struct err *err)
+int platform_add_ports(struct machine *machine, struct err *err)
 {
 	struct vm *vm = machine->vm;
 	struct arch_vm *arch = vm->arch;
@@ -151,12 +151,8 @@ int arch_platform_init(struct machine *machine, struct err *err)
 		{PORT_RESET, 1, &reset_ops, vm},
 		{PORT_EVENTS, GED_SIZE, &ged_bus_ops, &arch->events},
 	};
-	int r = add_irq(vm, &arch->keyboard_irq, LAYOUT_GSI_KEYBOARD);
+	int r;
 
-	if (!r)
-		r = add_irq(vm, &arch->events_irq, LAYOUT_GSI_EVENTS);
-	if (r < 0)
-		return err_errno(err, -r, "machine: interrupts");
 	i8042_init(&arch->keyboard, &arch->keyboard_irq, on_keyboard_reset, vm);
 	ged_init(&arch->events, &arch->events_irq);
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
@@ -167,6 +163,18 @@ int arch_platform_init(struct machine *machine, struct err *err)
 			return err_errno(err, -r, "machine: port 0x%x", ports[i].port);
 	}
 	return 0;
+}
+
+int arch_platform_init(struct machine *machine, struct err *err)
+{
+	struct vm *vm = machine->vm;
+	int r = add_irq(vm, &vm->arch->keyboard_irq, LAYOUT_GSI_KEYBOARD);
+
+	if (!r)
+		r = add_irq(vm, &vm->arch->events_irq, LAYOUT_GSI_EVENTS);
+	if (r < 0)
+		return err_errno(err, -r, "machine: interrupts");
+	return platform_add_ports(machine, err);
 }
 
 int arch_power_button(struct vm *vm)

@@ -10,6 +10,9 @@
 
 #include <stdbool.h>
 
+struct err;
+struct kvm_cpuid2;
+struct machine;
 struct vm;
 
 /* Bytes of a VM generation ID. */
@@ -17,6 +20,7 @@ struct vm;
 
 /*
  * struct arch_vm - one a VM, made by arch_vm_init()
+ * @cpuid:	what KVM supports, once a vCPU has asked
  * @pic:	KVM has a PIC, and its own I/O APIC instead of ours
  */
 struct arch_vm {
@@ -24,6 +28,7 @@ struct arch_vm {
 	bool nested;
 	bool pic;
 	bool rtc_present;
+	struct kvm_cpuid2 *cpuid;
 	struct irqchip irqchip;
 	struct irq events_irq;
 	struct ged events;
@@ -31,6 +36,13 @@ struct arch_vm {
 	struct i8042 keyboard;
 	struct rtc rtc;
 };
+
+/*
+ * platform_add_ports() - put everything at I/O ports on the bus; their interrupts are made already
+ *
+ * Return: 0 or -errno with @err set.
+ */
+int platform_add_ports(struct machine *machine, struct err *err);
 
 /* platform_write_generation() - a new random generation ID. Return: 0 or -errno. */
 int platform_write_generation(const struct vm *vm);

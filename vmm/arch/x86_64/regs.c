@@ -26,7 +26,10 @@
 #define PAGE_LARGE 0x80ull
 
 #define MSR_MISC_ENABLE 0x1a0
-#define MISC_ENABLE_FAST_STRING 1ull
+#define MISC_ENABLE_FAST_STRING (1ull << 0)
+/* Branch traces and precise events go with the performance counters, which aren't there. */
+#define MISC_ENABLE_NO_BTS (1ull << 11)
+#define MISC_ENABLE_NO_PEBS (1ull << 12)
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MTRR_ENABLED_WRITE_BACK (1ull << 11 | 6)
 
@@ -110,7 +113,8 @@ static int set_boot_registers(
 static int set_msrs(struct vcpu *vcpu, struct err *err)
 {
 	static const struct kvm_msr_entry entries[] = {
-		{.index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING},
+		{.index = MSR_MISC_ENABLE,
+			.data = MISC_ENABLE_FAST_STRING | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS},
 		{.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLED_WRITE_BACK},
 	};
 	const unsigned int count = sizeof(entries) / sizeof(entries[0]);
