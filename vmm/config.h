@@ -39,6 +39,13 @@ struct config_serial {
 	int fd;
 };
 
+/* What guest memory is made of on the host. */
+enum config_pages {
+	CONFIG_PAGES_SMALL,
+	CONFIG_PAGES_THP,     /* 2 MiB where the kernel has them */
+	CONFIG_PAGES_HUGETLB, /* 2 MiB from the pool, all reserved at the start */
+};
+
 /* Parts of a PC that a machine has only if asked for; a PIT brings a PIC along. */
 #define CONFIG_LEGACY_PIT (1u << 0)
 #define CONFIG_LEGACY_PIC (1u << 1)
@@ -55,7 +62,8 @@ struct config {
 	const char *kernel;
 	const char *initrd; /* or NULL */
 	const char *cmdline;
-	uint64_t memory; /* bytes, a multiple of 1 MiB */
+	uint64_t memory; /* bytes, a multiple of 1 MiB, of 2 MiB unless pages are small */
+	enum config_pages pages;
 	unsigned int cpus;
 	bool acpi;
 	bool nested;         /* show the CPU's virtualization to the guest */

@@ -4,14 +4,42 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
+#include "vmm/arch/arch.h"
 #include "vmm/config.h"
 #include "vmm/vm.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #define KEY_ESCAPE 0x01 /* Ctrl-A */
 #define KEY_END 'x'
+#define KEY_POWER_BUTTON 'p'
+#define KEY_CTRL_ALT_DEL 'd'
+
+/* The key after Ctrl-A. Return: false where it is for the guest. */
+static bool command_key(struct console *console, char key)
+{
+	int r;
+
+	switch (key) {
+	case KEY_END:
+		vm_stop_from_loop(console->vm, VM_END_ERROR);
+		return true;
+	case KEY_POWER_BUTTON:
+		r = arch_power_button(console->vm);
+		break;
+	case KEY_CTRL_ALT_DEL:
+		r = arch_ctrl_alt_del(console->vm);
+		break;
+	default:
+		return false;
+	}
+	if (r < 0)
+		log_warn("console: the guest has no use for this key: %s", strerror(-r));
+	return true;
+}
 
 /* Keys go through the pipe; what it can't hold because the guest doesn't read is dropped. */
 static void on_keys(struct loop_source *src, uint32_t events)
@@ -28,10 +56,8 @@ static void on_keys(struct loop_source *src, uint32_t events)
 	for (ssize_t i = 0; i < n; i++) {
 		if (console->escape) {
 			console->escape = false;
-			if (keys[i] == KEY_END) {
-				vm_stop_from_loop(console->vm, VM_END_ERROR);
-				return;
-			}
+			if (command_key(console, keys[i]))
+				continue;
 		} else if (keys[i] == KEY_ESCAPE) {
 			console->escape = true;
 			continue;

@@ -16,7 +16,8 @@ struct vm;
  * @out_fd, @in_fd:	for serial_init(); -1 for none
  *
  * A terminal on standard input is put into raw mode, so that every key reaches the guest, and read
- * by the console itself: Ctrl-A X ends the VM, Ctrl-A Ctrl-A sends Ctrl-A. What was typed goes on
+ * by the console itself: Ctrl-A X ends the VM, Ctrl-A P presses its power button,
+ * Ctrl-A D its keys Ctrl-Alt-Del, Ctrl-A Ctrl-A sends Ctrl-A. What was typed goes on
  * through a pipe, whose reading end is @in_fd.
  */
 struct console {

@@ -22,11 +22,21 @@ static void on_signal(struct loop_source *src, uint32_t events)
 
 	if (read(src->fd, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (info.ssi_signo == SIGUSR2) {
+		int r = monitor->state == MONITOR_NOT_STARTED
+				? -ENODEV
+				: machine_power_button(&monitor->machine);
+
+		if (r < 0)
+			log_warn("power button: %s", strerror(-r));
+		return;
+	}
 	log_error("ended by signal %u (%s)", info.ssi_signo, strsignal((int)info.ssi_signo));
 	vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
 }
 
-/* Termination is an event like any other, so that the terminal is restored and sockets go. */
+/* Termination, like the power button, is an event like any other, so that the terminal is restored
+ * and sockets go. */
 static int watch_signals(struct monitor *monitor, struct err *err)
 {
 	sigset_t set;
@@ -37,6 +47,7 @@ static int watch_signals(struct monitor *monitor, struct err *err)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* A reader that went away is an error of one write, not the end of the VM. */
 	signal(SIGPIPE, SIG_IGN);
@@ -85,7 +96,7 @@ static int build(struct monitor *monitor, int *ret_code, struct err *err)
 	events_phase(config->events_fd, "kvm");
 
 	*ret_code = MONITOR_EXIT_CONFIG;
-	r = vm_add_memory(vm, config->memory, err);
+	r = vm_add_memory(vm, config, err);
 	if (r < 0)
 		return r;
 	events_phase(config->events_fd, "memory");

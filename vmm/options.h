@@ -30,7 +30,7 @@ void options_usage(void);
  * Return: 0, or -EINVAL with @err set.
  */
 int option_legacy(char *text, struct config *config, struct err *err);
-int option_memory(const char *text, struct config *config, struct err *err);
+int option_memory(char *text, struct config *config, struct err *err);
 int option_disk(char *text, struct config *config, struct err *err);
 int option_vsock(char *text, struct config *config, struct err *err);
 int option_serial(const char *text, struct config *config, struct err *err);

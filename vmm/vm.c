@@ -140,46 +140,6 @@ void vm_fini(struct vm *vm)
 	*vm = VM_NONE(vm->loop);
 }
 
-int vm_add_memory(struct vm *vm, uint64_t size, struct err *err)
-{
-	struct arch_range ranges[ARCH_RAM_RANGES_MAX];
-	unsigned int count = arch_ram_ranges(size, ranges);
-	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t offset = 0;
-	void *ram;
-
-	if (size > host)
-		return err_set(err, -ENOMEM, "memory: %llu MiB is more than the host's %llu MiB",
-			(unsigned long long)size >> 20, (unsigned long long)host >> 20);
-	ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		-1, 0);
-	if (ram == MAP_FAILED)
-		return err_errno(
-			err, errno, "memory: mapping %llu MiB", (unsigned long long)size >> 20);
-	/* A core dump of the monitor must not carry the guest's memory. */
-	madvise(ram, size, MADV_DONTDUMP);
-	vm->ram = ram;
-	vm->ram_size = size;
-	for (unsigned int i = 0; i < count; i++) {
-		struct kvm_userspace_memory_region region = {
-			.slot = i,
-			.guest_phys_addr = ranges[i].gpa,
-			.memory_size = ranges[i].len,
-			.userspace_addr = (uint64_t)(uintptr_t)(vm->ram + offset),
-		};
-		int r;
-
-		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
-			return err_errno(err, errno, "kvm: memslot %u at 0x%llx", i,
-				(unsigned long long)ranges[i].gpa);
-		r = guest_mem_add(&vm->mem, ranges[i].gpa, ranges[i].len, vm->ram + offset);
-		if (r < 0)
-			return err_errno(err, -r, "memory: region %u", i);
-		offset += ranges[i].len;
-	}
-	return 0;
-}
-
 int vm_bind_irq(struct vm *vm, uint32_t gsi, int fd)
 {
 	struct kvm_irqfd irqfd = {.fd = (uint32_t)fd, .gsi = gsi};

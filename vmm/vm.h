@@ -85,11 +85,11 @@ void vm_fini(struct vm *vm);
 
 /*
  * vm_add_memory() - map guest RAM and give it to KVM
- * @size:	bytes, a multiple of 1 MiB; refused when it is more than the host has
+ * @config:	how much, of which pages; refused when it is more than the host has
  *
  * Return: 0 or -errno with @err set.
  */
-int vm_add_memory(struct vm *vm, uint64_t size, struct err *err);
+int vm_add_memory(struct vm *vm, const struct config *config, struct err *err);
 
 /* vm_bind_irq() - raising eventfd @fd injects @gsi as an edge. Return: 0 or -errno. */
 int vm_bind_irq(struct vm *vm, uint32_t gsi, int fd);

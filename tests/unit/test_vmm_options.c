@@ -35,6 +35,7 @@ START_TEST(defaults)
 	ck_assert_ptr_null(config.initrd);
 	ck_assert_str_eq(config.cmdline, "console=ttyS0");
 	ck_assert_uint_eq(config.memory, 128 << 20);
+	ck_assert_int_eq(config.pages, CONFIG_PAGES_SMALL);
 	ck_assert_uint_eq(config.cpus, 1);
 	ck_assert(config.acpi);
 	ck_assert(!config.nested);
@@ -51,7 +52,7 @@ START_TEST(everything_given)
 	struct config config;
 	struct err err;
 
-	ck_assert_int_eq(parse("hull-vmm --kernel=k --initrd i --cmdline quiet --memory 5G "
+	ck_assert_int_eq(parse("hull-vmm --kernel=k --initrd i --cmdline quiet --memory 5G,hugetlb "
 			       "--cpus 64 --acpi off --nested on --legacy rtc,pit --disk a.img,ro "
 			       "--disk fd=7 --disk b,c "
 			       "--vsock cid=3,uds=/run/v --serial file=/tmp/s --events-fd 9 "
@@ -59,6 +60,7 @@ START_TEST(everything_given)
 				 &config, &err),
 		OPTIONS_RUN);
 	ck_assert_uint_eq(config.memory, 5ull << 30);
+	ck_assert_int_eq(config.pages, CONFIG_PAGES_HUGETLB);
 	ck_assert_uint_eq(config.cpus, 64);
 	ck_assert(!config.acpi);
 	ck_assert(config.nested);
@@ -98,6 +100,8 @@ static const struct {
 	{"--kernel k extra", "unexpected argument 'extra'"},
 	{"--kernel k --frob", "unknown option '--frob'"},
 	{"--kernel k --cpus 0", "--cpus: 0"},
+	{"--kernel k --memory 64,huge", "--memory: 'huge' is neither hugetlb nor thp"},
+	{"--kernel k --memory 65M,thp", "--memory: 65M is not a multiple of 2 MiB"},
 	{"--kernel k --nested yes", "--nested: 'yes' is neither on nor off"},
 	{"--kernel k --legacy pic,floppy", "--legacy: 'floppy' is none of"},
 	{"--kernel k --cpus 65", "--cpus: '65'"},

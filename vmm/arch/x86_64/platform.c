@@ -73,6 +73,7 @@ void arch_vm_fini(struct vm *vm)
 		return;
 	irq_fini(&vm->arch->events_irq);
 	irq_fini(&vm->arch->keyboard_irq);
+	free(vm->arch->cpuid);
 	free(vm->arch);
 	vm->arch = NULL;
 }
