@@ -19,6 +19,15 @@ struct guest_mem_region {
 	uint8_t *hva;
 };
 
+/* Parts of kernels and initrds that are mapped; a file with more of them is read. */
+#define GUEST_MEM_FILES_MAX 16
+
+/* struct guest_mem_file - RAM that shows a file's pages privately; whole pages */
+struct guest_mem_file {
+	uint8_t *hva;
+	uint64_t len;
+};
+
 /*
  * struct guest_mem - all RAM of one VM
  *
@@ -27,6 +36,8 @@ struct guest_mem_region {
 struct guest_mem {
 	unsigned int count;
 	struct guest_mem_region regions[GUEST_MEM_REGIONS_MAX];
+	unsigned int file_count;
+	struct guest_mem_file files[GUEST_MEM_FILES_MAX];
 };
 
 /*

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "base/log.h"
+#include "devices/balloon.h"
+#include "devices/rate_limit.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +48,16 @@ enum config_pages {
 	CONFIG_PAGES_HUGETLB, /* 2 MiB from the pool, all reserved at the start */
 };
 
+struct config_rng {
+	bool present;
+	struct rate_limit_config rate;
+};
+
+struct config_balloon {
+	bool present;
+	struct balloon_config device;
+};
+
 /* Parts of a PC that a machine has only if asked for; a PIT brings a PIC along. */
 #define CONFIG_LEGACY_PIT (1u << 0)
 #define CONFIG_LEGACY_PIC (1u << 1)
@@ -71,6 +83,8 @@ struct config {
 	unsigned int disk_count;
 	struct config_disk disks[CONFIG_DISKS_MAX];
 	struct config_vsock vsock;
+	struct config_rng rng;
+	struct config_balloon balloon;
 	struct config_serial serial;
 	int events_fd; /* or -1 */
 	enum log_level log_level;

@@ -87,8 +87,8 @@ static int find_pvh(
 	return 0;
 }
 
-static int load_segment(const struct guest_mem *mem, int fd, const Elf64_Phdr *phdr,
-	const char *path, uint64_t base, struct err *err)
+static int load_segment(struct guest_mem *mem, int fd, const Elf64_Phdr *phdr, const char *path,
+	uint64_t base, struct err *err)
 {
 	int r;
 
@@ -104,7 +104,7 @@ static int load_segment(const struct guest_mem *mem, int fd, const Elf64_Phdr *p
 	return 0;
 }
 
-int elf_kernel_load(const struct guest_mem *mem, int fd, const char *path, uint64_t size,
+int elf_kernel_load(struct guest_mem *mem, int fd, const char *path, uint64_t size,
 	uint16_t machine, uint64_t base, struct elf_kernel *ret, struct err *err)
 {
 	Elf64_Phdr phdrs[PHDRS_MAX];

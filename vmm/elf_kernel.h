@@ -35,5 +35,5 @@ bool elf_kernel_probe(const uint8_t *head);
  *
  * Return: 0 or -errno with @err set. Spec: ELF-64 object file format 1.5, PVH boot ABI of Xen.
  */
-int elf_kernel_load(const struct guest_mem *mem, int fd, const char *path, uint64_t size,
+int elf_kernel_load(struct guest_mem *mem, int fd, const char *path, uint64_t size,
 	uint16_t machine, uint64_t base, struct elf_kernel *ret, struct err *err);

@@ -55,18 +55,21 @@ int file_read(int fd, uint64_t offset, void *data, size_t n)
 	return 0;
 }
 
-int file_place(const struct guest_mem *mem, int fd, uint64_t offset, uint64_t len, uint64_t gpa)
+int file_place(struct guest_mem *mem, int fd, uint64_t offset, uint64_t len, uint64_t gpa)
 {
 	uint8_t *hva = guest_mem_ptr(mem, gpa, len);
 	uint64_t whole = 0;
 
 	if (!hva)
 		return -EFAULT;
-	if (offset % PAGE_SIZE == 0 && gpa % PAGE_SIZE == 0)
+	if (offset % PAGE_SIZE == 0 && gpa % PAGE_SIZE == 0 &&
+		mem->file_count < GUEST_MEM_FILES_MAX)
 		whole = len / PAGE_SIZE * PAGE_SIZE;
 	/* Some file systems can't map; reading always works. */
 	if (whole && mmap(hva, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
 			     (off_t)offset) == MAP_FAILED)
 		whole = 0;
+	if (whole)
+		mem->files[mem->file_count++] = (struct guest_mem_file){hva, whole};
 	return file_read(fd, offset + whole, hva + whole, len - whole);
 }

@@ -24,9 +24,9 @@ int file_read(int fd, uint64_t offset, void *data, size_t n);
  * file_place() - make guest memory [@gpa, @gpa + @len) hold the file's bytes at @offset
  *
  * Whole pages at a page-aligned @offset and @gpa are mapped privately in place of the RAM there;
- * the rest is read. RAM behind the last byte keeps what it had.
+ * the rest is read. What is mapped is noted in @mem. RAM behind the last byte keeps what it had.
  *
  * Return: 0, -EFAULT if that isn't all RAM, -ENODATA past the end of the file, -errno.
  * Context: before the first vCPU runs.
  */
-int file_place(const struct guest_mem *mem, int fd, uint64_t offset, uint64_t len, uint64_t gpa);
+int file_place(struct guest_mem *mem, int fd, uint64_t offset, uint64_t len, uint64_t gpa);

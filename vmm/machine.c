@@ -77,6 +77,8 @@ static int add_serial(struct machine *machine, struct err *err)
 static int (*const device_table[])(struct machine *, const struct config *, struct err *) = {
 	machine_add_disks,
 	machine_add_vsock,
+	machine_add_rng,
+	machine_add_balloon,
 };
 
 int machine_init(

@@ -91,3 +91,5 @@ struct machine_slot *machine_find_slot(struct machine *machine, const char *id);
  */
 int machine_add_disks(struct machine *machine, const struct config *config, struct err *err);
 int machine_add_vsock(struct machine *machine, const struct config *config, struct err *err);
+int machine_add_rng(struct machine *machine, const struct config *config, struct err *err);
+int machine_add_balloon(struct machine *machine, const struct config *config, struct err *err);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct err;
+struct rate_limit_config;
 
 /*
  * Each reads all of @text, which is untrusted, and names @option in its message.
@@ -31,3 +32,9 @@ int option_fd(const char *option, const char *text, int *ret, struct err *err);
  */
 int option_size(const char *option, const char *text, unsigned int shift, uint64_t max,
 	uint64_t *ret, struct err *err);
+
+/*
+ * option_rate() - bw:SIZE/MS[+BURST], ops:N/MS[+BURST], or both joined by ';'
+ * @text:	is cut into pieces
+ */
+int option_rate(const char *option, char *text, struct rate_limit_config *ret, struct err *err);

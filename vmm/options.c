@@ -23,6 +23,8 @@ enum {
 	OPT_LEGACY,
 	OPT_DISK,
 	OPT_VSOCK,
+	OPT_RNG,
+	OPT_BALLOON,
 	OPT_SERIAL,
 	OPT_EVENTS_FD,
 	OPT_LOG_LEVEL,
@@ -41,6 +43,8 @@ static const struct option options[] = {
 	{"legacy", required_argument, NULL, OPT_LEGACY},
 	{"disk", required_argument, NULL, OPT_DISK},
 	{"vsock", required_argument, NULL, OPT_VSOCK},
+	{"rng", optional_argument, NULL, OPT_RNG},
+	{"balloon", required_argument, NULL, OPT_BALLOON},
 	{"serial", required_argument, NULL, OPT_SERIAL},
 	{"events-fd", required_argument, NULL, OPT_EVENTS_FD},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -74,6 +78,13 @@ void options_usage(void)
 	      "                     say \"CONNECT PORT\"; the guest reaches PATH_PORT\n"
 	      "  --vsock cid=N,fd=N the same over an inherited SOCK_SEQPACKET socket; the VM ends\n"
 	      "                     when its other end is closed\n"
+	      "  --rng[=rate=RATE]  give the guest random numbers of the host; a RATE is\n"
+	      "                     bw:SIZE/MS[+BURST] (bytes) or ops:N/MS[+BURST] (requests), or\n"
+	      "                     both joined by ';'\n"
+	      "  --balloon size=MIB[,deflate-on-oom][,stats=SECONDS][,reporting]\n"
+	      "                     ask the guest for so much of its memory back; it may take it\n"
+	      "                     when it runs out; ask for its statistics every so often; have\n"
+	      "                     it report free pages, which the host then uses\n"
 	      "  --serial none|stdio|file=PATH|fd=N\n"
 	      "                     where the serial console goes (default: none); with stdio on\n"
 	      "                     a terminal, Ctrl-A X ends the VM,\n"
@@ -124,6 +135,10 @@ static int parse_option(int option, char *text, struct config *config, struct er
 		return option_disk(text, config, err);
 	case OPT_VSOCK:
 		return option_vsock(text, config, err);
+	case OPT_RNG:
+		return option_rng(text, config, err);
+	case OPT_BALLOON:
+		return option_balloon(text, config, err);
 	case OPT_SERIAL:
 		return option_serial(text, config, err);
 	case OPT_EVENTS_FD:

@@ -81,6 +81,35 @@ START_TEST(everything_given)
 }
 END_TEST
 
+START_TEST(rng_and_balloon)
+{
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(parse("hull-vmm --kernel k --rng --balloon "
+			       "size=64,deflate-on-oom,stats=5,reporting",
+				 &config, &err),
+		OPTIONS_RUN);
+	ck_assert(config.rng.present);
+	ck_assert_uint_eq(config.rng.rate.bytes.size, 0);
+	ck_assert(config.balloon.present);
+	ck_assert_uint_eq(config.balloon.device.target_mib, 64);
+	ck_assert_uint_eq(config.balloon.device.stats_s, 5);
+	ck_assert(config.balloon.device.deflate_on_oom && config.balloon.device.reporting);
+	ck_assert_int_eq(parse("hull-vmm --kernel k --balloon size=0 "
+			       "--rng=rate=bw:100M/1000+10M;ops:7/50ms",
+				 &config, &err),
+		OPTIONS_RUN);
+	ck_assert_uint_eq(config.rng.rate.bytes.size, 100 << 20);
+	ck_assert_uint_eq(config.rng.rate.bytes.refill_ms, 1000);
+	ck_assert_uint_eq(config.rng.rate.bytes.burst, 10 << 20);
+	ck_assert_uint_eq(config.rng.rate.ops.size, 7);
+	ck_assert_uint_eq(config.rng.rate.ops.refill_ms, 50);
+	ck_assert_uint_eq(config.rng.rate.ops.burst, 0);
+	ck_assert(config.balloon.present && !config.balloon.device.reporting);
+}
+END_TEST
+
 START_TEST(help_and_version_win)
 {
 	struct config config;
@@ -114,6 +143,18 @@ static const struct {
 	{"--kernel k --memory 1500K", "not a multiple of 1 MiB"},
 	{"--kernel k --memory 99999999999G", "out of range"},
 	{"--kernel k --acpi maybe", "--acpi: 'maybe'"},
+	{"--kernel k --rng --rng", "--rng: given twice"},
+	{"--kernel k --rng=fast", "'fast' is not rate="},
+	{"--kernel k --rng=rate=", "no limit is named"},
+	{"--kernel k --rng=rate=bw:1", "has no /MILLISECONDS"},
+	{"--kernel k --rng=rate=bw:1/0", "0 milliseconds"},
+	{"--kernel k --rng=rate=bw:0/1", "out of range"},
+	{"--kernel k --rng=rate=bw:1/1;bw:1/1", "is neither bw:"},
+	{"--kernel k --rng=rate=ops:1/1+x", "'x' is not a size"},
+	{"--kernel k --balloon reporting", "needs size="},
+	{"--kernel k --balloon size=1 --balloon size=1", "--balloon: given twice"},
+	{"--kernel k --balloon size=1,fast", "unknown part 'fast'"},
+	{"--kernel k --balloon size=1,stats=86401", "'86401'"},
 	{"--kernel k --disk ,ro", "no file"},
 	{"--kernel k --disk fd=x", "'x' is not a number"},
 	{"--kernel k --vsock cid=2,fd=3", "2 is reserved"},
@@ -163,5 +204,6 @@ START_TEST(too_many_disks)
 }
 END_TEST
 
-SUITE_CASES("vmm_options", NULL, NULL, {defaults}, {everything_given}, {help_and_version_win},
-	{too_many_disks}, {bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})
+SUITE_CASES("vmm_options", NULL, NULL, {defaults}, {everything_given}, {rng_and_balloon},
+	{help_and_version_win}, {too_many_disks},
+	{bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})

@@ -111,7 +111,7 @@ static int write_cmdline(
 	return r;
 }
 
-static int load_initrd(const struct vm *vm, const char *path, uint64_t kernel_end, uint64_t max,
+static int load_initrd(struct vm *vm, const char *path, uint64_t kernel_end, uint64_t max,
 	struct boot_info *info, struct err *err)
 {
 	int CLEANUP_FD fd = -1;
@@ -211,8 +211,8 @@ struct kernel {
 	struct arch_entry entry;
 };
 
-static int load_elf(const struct vm *vm, int fd, uint64_t size, const char *path,
-	uint8_t *zero_page, struct kernel *ret, struct err *err)
+static int load_elf(struct vm *vm, int fd, uint64_t size, const char *path, uint8_t *zero_page,
+	struct kernel *ret, struct err *err)
 {
 	struct elf_kernel elf;
 	int r;
@@ -243,8 +243,8 @@ static int load_elf(const struct vm *vm, int fd, uint64_t size, const char *path
 	return 0;
 }
 
-static int load_bzimage(const struct vm *vm, int fd, uint64_t size, const char *path,
-	uint8_t *zero_page, struct kernel *ret, struct err *err)
+static int load_bzimage(struct vm *vm, int fd, uint64_t size, const char *path, uint8_t *zero_page,
+	struct kernel *ret, struct err *err)
 {
 	struct bzimage bz;
 	int r = bzimage_load(&vm->mem, fd, size, path, zero_page, &bz, err);
@@ -260,8 +260,8 @@ static int load_bzimage(const struct vm *vm, int fd, uint64_t size, const char *
 	return 0;
 }
 
-static int load_kernel(const struct vm *vm, const char *path, uint8_t *zero_page,
-	struct kernel *ret, struct err *err)
+static int load_kernel(
+	struct vm *vm, const char *path, uint8_t *zero_page, struct kernel *ret, struct err *err)
 {
 	uint8_t head[BZIMAGE_HEAD_LEN] = {0};
 	int CLEANUP_FD fd = -1;

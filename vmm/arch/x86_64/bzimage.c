@@ -45,8 +45,8 @@ bool bzimage_probe(const uint8_t *head)
 	return le16_load(head + HDR_BOOT_FLAG) == BOOT_FLAG && !memcmp(head + HDR_MAGIC, MAGIC, 4);
 }
 
-int bzimage_load(const struct guest_mem *mem, int fd, uint64_t size, const char *path,
-	uint8_t *zero_page, struct bzimage *ret, struct err *err)
+int bzimage_load(struct guest_mem *mem, int fd, uint64_t size, const char *path, uint8_t *zero_page,
+	struct bzimage *ret, struct err *err)
 {
 	uint8_t head[BZIMAGE_HEAD_LEN];
 	uint64_t setup, payload, load, end;

@@ -36,5 +36,5 @@ bool bzimage_probe(const uint8_t *head);
  *
  * Return: 0 or -errno with @err set. Spec: Linux Documentation/arch/x86/boot.rst, 2.12 or newer.
  */
-int bzimage_load(const struct guest_mem *mem, int fd, uint64_t size, const char *path,
-	uint8_t *zero_page, struct bzimage *ret, struct err *err);
+int bzimage_load(struct guest_mem *mem, int fd, uint64_t size, const char *path, uint8_t *zero_page,
+	struct bzimage *ret, struct err *err);
