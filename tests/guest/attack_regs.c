@@ -441,6 +441,44 @@ static void sweep(const char *what, uint64_t from, uint64_t to, uint64_t step)
 	check_end();
 }
 
+/*
+ * The I/O APIC: any register, any value, any width. What is sent goes to a CPU that isn't there, so
+ * that nothing but the monitor is under attack.
+ */
+static void io_apic(void)
+{
+	const uint64_t select = LAYOUT_IOAPIC, window = LAYOUT_IOAPIC + 0x10;
+	const uint32_t nobody = 0x55u << 24;
+
+	check_begin("the I/O APIC's registers");
+	for (uint32_t pin = 0; pin < 32; pin++) {
+		mmio_write32(select, 0x11 + 2 * pin);
+		mmio_write32(window, nobody);
+		mmio_write32(select, 0x10 + 2 * pin);
+		/* All delivery modes, triggers and polarities, vectors that no message may have. */
+		for (uint32_t bits = 0; bits < 32; bits++)
+			mmio_write32(window, bits << 8 | (bits * 8 & 0xff));
+		mmio_write32(window, 0x1a5ff);
+		mmio_write32(window, 0x10000);
+	}
+	for (uint32_t index = 0; index < 256; index += 3) {
+		mmio_write32(select, index);
+		read_width(window, 4);
+		if (index < 0x10 || index >= 0x10 + 2 * 64)
+			mmio_write32(window, UINT32_MAX);
+	}
+	for (uint64_t at = LAYOUT_IOAPIC; at < LAYOUT_IOAPIC + 0x30; at++)
+		for (unsigned int width = 1; width <= 8; width *= 2) {
+			read_width(at, width);
+			mmio_write32(select, 1); /* the version, which can't be written */
+			write_width(at, width, 1);
+		}
+	read_width(LAYOUT_IOAPIC + 0xffd, 8);
+	for (unsigned int d = 0; d < device_count; d++)
+		prove(&devices[d]);
+	check_end();
+}
+
 void guest_main(void)
 {
 	uint64_t slots_end;
@@ -464,6 +502,7 @@ void guest_main(void)
 	straddle(LAYOUT_HOLE_END, "4 GiB");
 	if (rt_ram.high_end)
 		straddle(rt_ram.high_end, "the end of RAM");
+	io_apic();
 	sweep("behind the slots", slots_end, slots_end + 64 * 4096, 4096);
 	sweep("below the slots", LAYOUT_HOLE, LAYOUT_SLOTS, 256);
 	sweep("the hole", LAYOUT_SLOTS + 0x100000, LAYOUT_IOAPIC, 0x301040);

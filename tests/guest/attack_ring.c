@@ -379,7 +379,7 @@ static void expect_broken(struct victim *v)
 			vdev_status(v->dev), shared16(&v->q->used->idx));
 		return;
 	}
-	if (!(vdev_read(v->dev, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG))
+	if (!WAIT_FOR(vdev_read(v->dev, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG))
 		check_fail("no config interrupt tells of it");
 	if (shared16(&v->q->used->idx))
 		check_fail("the bad chain was used");

@@ -9,7 +9,7 @@ import threading
 from harness import DEADLINE, TOP, VMM, WorkDir, check, finish, start
 
 GUESTS = os.path.join(TOP, "build", "release", "tests", "guest")
-ECHO_PORT = 7000
+ECHO_PORT, DEAF_PORT = 7000, 7001
 DISK_SECTORS = 2048
 # Lines of one device in LOG_LIMIT_PERIOD_MS (base/log.h), and the one that tells how many were dropped.
 LOG_BURST, LOG_PERIOD = 5, 10
@@ -68,6 +68,10 @@ class Attack:
         self.name, self.uds = name, os.path.join(work, "vsock")
         self.disks = [make_disk(os.path.join(work, "disk0")), make_disk(os.path.join(work, "disk1"))]
         self.echo = Echo(f"{self.uds}_{ECHO_PORT}")
+        # Whoever connects there waits for ever.
+        self.deaf = socket.socket(socket.AF_UNIX)
+        self.deaf.bind(f"{self.uds}_{DEAF_PORT}")
+        self.deaf.listen(2048)
         self.process = start(
             vmm, "--kernel", os.path.join(GUESTS, f"attack-{name}.elf"), "--memory", memory, "--cpus", str(cpus),
             "--cmdline", cmdline, "--serial", "stdio", "--disk", self.disks[0], "--disk", self.disks[1] + ",ro",
@@ -77,6 +81,7 @@ class Attack:
         """Wait for its end; every check must have been made and be right."""
         result = finish(self.process, timeout)
         self.echo.close()
+        self.deaf.close()
         out = result.out.decode(errors="replace").replace("\r", "")
         bad = re.findall("^not ok .*$", out, re.M)
         good = re.findall("^ok .*$", out, re.M)

@@ -36,3 +36,7 @@ def test_ports():
 
 def test_races():
     attack("race", cpus=2)
+
+
+def test_vsock():
+    attack("vsock")
