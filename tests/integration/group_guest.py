@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests without a kernel that attack the devices through real exits (tests/guest)."""
-from attack import attack
+import re
+
+from attack import DEVICES, LOG_BURST, attack
+from harness import check, equal
 
 # RAM on both sides of the hole below 4 GiB.
 ABOVE = "3200M"
@@ -34,9 +37,32 @@ def test_ports():
     attack("ports")
 
 
-def test_races():
-    attack("race", cpus=2)
+def broken_lines(result):
+    return re.findall(r"^hull-vmm: warn: (virtio-\w+): guest driver error: ", result.err.decode(), re.M)
 
 
-def test_vsock():
-    attack("vsock")
+def test_one_line_for_each_broken_device():
+    lines = broken_lines(attack("log"))
+    equal(sorted(lines), sorted(["virtio-blk", "virtio-blk", "virtio-vsock"]), "devices in the log")
+
+
+def test_few_lines_for_devices_broken_often():
+    lines = broken_lines(attack("log", cmdline="often"))
+    check(DEVICES * LOG_BURST <= len(lines) <= DEVICES * LOG_BURST * 3, "lines of 100 times broken devices:", lines)
+
+
+def ends(word, codes):
+    result = attack("end", cmdline=word, codes=codes)
+    check(result.err.count(b"\n") in (1, 2), "expected a line or two:", result)
+
+
+def test_triple_fault():
+    ends("triple", (17,))
+
+
+def test_instructions_from_registers():
+    ends("registers", (17, 19))
+
+
+def test_instructions_from_nowhere():
+    ends("nowhere", (17, 19))
