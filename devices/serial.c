@@ -2,9 +2,12 @@
 // A 16550A serial port: registers and interrupts.
 #include "devices/serial.h"
 
+#include "base/buf.h"
+#include "base/le.h"
 #include "devices/irq.h"
 #include "devices/serial_io.h"
 
+#include <errno.h>
 #include <linux/serial_reg.h>
 #include <string.h>
 
@@ -13,6 +16,18 @@
 #define SERIAL_MCR_MASK 0x1f
 #define SERIAL_IER_MASK 0x0f
 #define SERIAL_FIFO_ENABLED 0xc0 /* in IIR */
+#define SERIAL_MSR_DELTAS (UART_MSR_DCTS | UART_MSR_DDSR | UART_MSR_TERI | UART_MSR_DDCD)
+
+/*
+ * A saved port: one byte each
+ *
+ *     0 IER  1 LCR  2 MCR  3 SCR  4 FCR  5 DLL  6 DLM  7 deltas of MSR
+ *     8 flags: 1 THRE interrupt pending, 2 overrun
+ *     9 0    10 le16 length of the input, which follows
+ */
+#define SERIAL_STATE_HEAD 12
+#define SERIAL_STATE_THRE 1u
+#define SERIAL_STATE_OVERRUN 2u
 
 /* The modem inputs: wired to the modem outputs in loopback mode. */
 static uint8_t serial_modem_inputs(const struct serial *s)
@@ -232,3 +247,64 @@ const struct bus_ops serial_bus_ops = {
 	.read = serial_bus_read,
 	.write = serial_bus_write,
 };
+
+int serial_save(struct serial *s, struct buf *out)
+{
+	struct iovec iov[2];
+	uint8_t head[SERIAL_STATE_HEAD];
+	int count, r;
+
+	serial_flush(s);
+	pthread_mutex_lock(&s->lock);
+	head[0] = s->ier;
+	head[1] = s->lcr;
+	head[2] = s->mcr;
+	head[3] = s->scr;
+	head[4] = s->fcr;
+	head[5] = s->dll;
+	head[6] = s->dlm;
+	head[7] = s->msr_delta;
+	head[8] =
+		(s->thr_pending ? SERIAL_STATE_THRE : 0) | (s->overrun ? SERIAL_STATE_OVERRUN : 0);
+	head[9] = 0;
+	le16_store(head + 10, (uint16_t)ring_used(&s->in));
+	count = ring_read_iov(&s->in, iov);
+	r = buf_add(out, head, sizeof(head));
+	for (int i = 0; i < count && !r; i++)
+		r = buf_add(out, iov[i].iov_base, iov[i].iov_len);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+int serial_load(struct serial *s, const void *data, size_t len)
+{
+	const uint8_t *head = data;
+	uint16_t input;
+
+	if (len < SERIAL_STATE_HEAD)
+		return -EINVAL;
+	input = le16_load(head + 10);
+	if (len != SERIAL_STATE_HEAD + (size_t)input || input > SERIAL_IN_MAX)
+		return -EINVAL;
+	if ((head[0] & ~SERIAL_IER_MASK) || (head[2] & ~SERIAL_MCR_MASK) ||
+		(head[4] & ~UART_FCR_ENABLE_FIFO) || (head[7] & ~SERIAL_MSR_DELTAS) ||
+		(head[8] & ~(SERIAL_STATE_THRE | SERIAL_STATE_OVERRUN)) || head[9])
+		return -EINVAL;
+	pthread_mutex_lock(&s->lock);
+	s->ier = head[0];
+	s->lcr = head[1];
+	s->mcr = head[2];
+	s->scr = head[3];
+	s->fcr = head[4];
+	s->dll = head[5];
+	s->dlm = head[6];
+	s->msr_delta = head[7];
+	s->thr_pending = head[8] & SERIAL_STATE_THRE;
+	s->overrun = head[8] & SERIAL_STATE_OVERRUN;
+	ring_consume(&s->in, ring_used(&s->in));
+	ring_put(&s->in, head + SERIAL_STATE_HEAD, input);
+	s->line = false;
+	serial_update_irq(s);
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}

@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "base/ring.h"
 #include "devices/bus.h"
+#include "devices/rate_limit.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -28,6 +29,7 @@
  * pieces that poll() promised room for.
  */
 
+struct buf;
 struct irq;
 
 /* Ports of a UART. */
@@ -71,6 +73,7 @@ struct serial {
 	bool in_full; /* the loop has stopped reading */
 	bool in_eof;
 	uint64_t dropped;
+	struct rate_bucket limit;
 	struct ring out;
 	struct ring in;
 	uint8_t ier, lcr, mcr, scr, fcr;
@@ -112,6 +115,31 @@ void serial_flush(struct serial *s);
 
 /* serial_dropped() - output bytes lost so far. Context: any thread. */
 uint64_t serial_dropped(struct serial *s);
+
+/*
+ * serial_set_limit() - bound the output, at any time
+ * @config:	bytes; NULL: no limit. What is more is dropped and counted: nothing waits for tokens
+ *
+ * Context: any thread.
+ */
+void serial_set_limit(struct serial *s, const struct rate_bucket_config *config);
+
+/*
+ * serial_save() - write out what can be, then append the registers and the input that the guest
+ *	has not read to @out
+ *
+ * Return: 0 or -errno. Context: loop, vCPUs stopped.
+ */
+int serial_save(struct serial *s, struct buf *out);
+
+/*
+ * serial_load() - take back what serial_save() appended
+ * @data, @len:	untrusted
+ *
+ * Return: 0, or -EINVAL if it makes no sense, and then nothing is changed. Context: loop, vCPUs
+ * stopped.
+ */
+int serial_load(struct serial *s, const void *data, size_t len);
 
 /* For bus_add() at an I/O port with the struct serial as its device, SERIAL_SIZE bytes. */
 extern const struct bus_ops serial_bus_ops;

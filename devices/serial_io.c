@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Written out at a newline, or when this much has gathered. */
@@ -63,8 +64,10 @@ static bool serial_write_out(struct serial *s)
 		if (n == -EAGAIN)
 			return false;
 		if (n < 0) {
-			/* Nobody will ever read it: count it and all that follows as dropped. */
-			s->out_kind = SERIAL_OUT_NONE;
+			/* A full disk may have room again. Else nobody will ever read it: what
+			 * follows is dropped, too. */
+			if (n != -ENOSPC && n != -EDQUOT && n != -EFBIG)
+				s->out_kind = SERIAL_OUT_NONE;
 			s->dropped += ring_used(&s->out);
 			n = (ssize_t)ring_used(&s->out);
 		}
@@ -82,6 +85,31 @@ static void serial_set_timer(struct serial *s)
 	loop_timer_set(&s->flush_timer, SERIAL_FLUSH_MS);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static bool serial_take_token(struct serial *s)
+{
+	if (rate_bucket_wait(&s->limit, now_ns()))
+		return false;
+	rate_bucket_charge(&s->limit, 1);
+	return true;
+}
+
+void serial_set_limit(struct serial *s, const struct rate_bucket_config *config)
+{
+	static const struct rate_bucket_config none;
+
+	pthread_mutex_lock(&s->lock);
+	rate_bucket_init(&s->limit, config ? config : &none, now_ns());
+	pthread_mutex_unlock(&s->lock);
+}
+
 void serial_output(struct serial *s, uint8_t byte)
 {
 	bool full;
@@ -89,6 +117,10 @@ void serial_output(struct serial *s, uint8_t byte)
 	if (s->out_kind == SERIAL_OUT_NONE) {
 		if (s->out_fd >= 0)
 			s->dropped++;
+		return;
+	}
+	if (s->limit.size && !serial_take_token(s)) {
+		s->dropped++;
 		return;
 	}
 	if (!ring_put(&s->out, &byte, 1))

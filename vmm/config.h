@@ -39,6 +39,7 @@ struct config_serial {
 	enum config_serial_kind kind;
 	const char *path;
 	int fd;
+	struct rate_bucket_config rate; /* of output bytes */
 };
 
 /* What guest memory is made of on the host. */

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #define KEY_ESCAPE 0x01 /* Ctrl-A */
 #define KEY_END 'x'
@@ -93,6 +94,30 @@ static int console_raw(struct console *console, struct err *err)
 	return 0;
 }
 
+/*
+ * A FIFO is opened for reading, too: so it needs no reader, holds the first 64 KiB for the one
+ * that comes later, and stays when one goes. Return: a descriptor or -errno.
+ */
+static int open_file(const char *path)
+{
+	int fd =
+		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	int both, error = errno;
+	struct stat st;
+
+	/* ENXIO: a FIFO without a reader. */
+	if (fd < 0 && error != ENXIO)
+		return -error;
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode)))
+		return fd;
+	both = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (both < 0)
+		return fd >= 0 ? fd : -errno;
+	if (fd >= 0)
+		close(fd);
+	return both;
+}
+
 int console_init(
 	struct console *console, struct vm *vm, const struct config_serial *config, struct err *err)
 {
@@ -106,11 +131,9 @@ int console_init(
 		console->out_fd = config->fd;
 		break;
 	case CONFIG_SERIAL_FILE:
-		/* O_NONBLOCK: a FIFO without a reader must not hang the start. */
-		console->out_fd = open(config->path,
-			O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+		console->out_fd = open_file(config->path);
 		if (console->out_fd < 0)
-			return err_errno(err, errno, "--serial file=%s", config->path);
+			return err_errno(err, -console->out_fd, "--serial file=%s", config->path);
 		console->opened = true;
 		break;
 	case CONFIG_SERIAL_STDIO:

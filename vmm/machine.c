@@ -60,7 +60,7 @@ int machine_add_slot(
 	return r < 0 ? err_errno(err, -r, "machine: %s in slot %u", dev->ops->name, n) : 0;
 }
 
-static int add_serial(struct machine *machine, struct err *err)
+static int add_serial(struct machine *machine, const struct config *config, struct err *err)
 {
 	struct console *console = &machine->console;
 	int r = irq_init(&machine->serial_irq);
@@ -70,6 +70,8 @@ static int add_serial(struct machine *machine, struct err *err)
 	if (!r)
 		r = serial_init(&machine->serial, machine->vm->loop, &machine->serial_irq,
 			console->out_fd, console->in_fd);
+	if (!r)
+		serial_set_limit(&machine->serial, &config->serial.rate);
 	return r < 0 ? err_errno(err, -r, "machine: serial port") : 0;
 }
 
@@ -89,7 +91,7 @@ int machine_init(
 	*machine = (struct machine){.vm = vm, .serial_irq.fd = -1};
 	r = console_init(&machine->console, vm, &config->serial, err);
 	if (!r)
-		r = add_serial(machine, err);
+		r = add_serial(machine, config, err);
 	if (!r)
 		r = arch_platform_init(machine, err);
 	for (size_t i = 0; i < sizeof(device_table) / sizeof(device_table[0]) && !r; i++)

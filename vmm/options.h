@@ -36,4 +36,4 @@ int option_vsock(char *text, struct config *config, struct err *err);
 /* @text: NULL where the option has no value */
 int option_rng(char *text, struct config *config, struct err *err);
 int option_balloon(char *text, struct config *config, struct err *err);
-int option_serial(const char *text, struct config *config, struct err *err);
+int option_serial(char *text, struct config *config, struct err *err);

@@ -2,6 +2,7 @@
 // Tests of devices/serial.h.
 #include "devices/serial.h"
 
+#include "base/buf.h"
 #include "devices/irq.h"
 #include "tests/lib/loop_step.h"
 #include "tests/lib/suite.h"
@@ -13,7 +14,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <time.h>
 
@@ -466,7 +469,145 @@ START_TEST(input_from_null)
 }
 END_TEST
 
-SUITE("serial", registers, detected_as_16550a, modem_changes, loopback, wide_access,
-	line_goes_out_at_once, slow_pipe, slow_socket, regular_file, pseudo_terminal_master,
+/* Beyond the limit bytes are lost, and counted; without one all go. */
+START_TEST(limited_output)
+{
+	const struct rate_bucket_config limit = {.size = 4, .refill_ms = 3600000, .burst = 2};
+	int fds[2];
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	setup(fds[1], -1);
+	serial_set_limit(&s, &limit);
+	print("12345678\n");
+	serial_flush(&s);
+	expect_text(fds[0], "123456");
+	ck_assert_uint_eq(serial_dropped(&s), 3);
+	serial_set_limit(&s, NULL);
+	print("all\n");
+	expect_text(fds[0], "all\n");
+	teardown();
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+/* As vmm/console.c opens it: written before anybody reads, and after a reader went. */
+START_TEST(fifo_with_late_reader)
+{
+	char path[] = "/tmp/hull-serial-XXXXXX";
+	int writer, reader;
+
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	writer = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	setup(writer, -1);
+	print("early\n");
+	for (int i = 0; i < 2; i++) {
+		reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		expect_text(reader, i ? "between\n" : "early\n");
+		close(reader);
+		print("between\n");
+	}
+	ck_assert_uint_eq(serial_dropped(&s), 0);
+	teardown();
+	close(writer);
+	unlink(path);
+}
+END_TEST
+
+/* A full disk costs what was written meanwhile, no more. */
+START_TEST(full_disk)
+{
+	int full = open("/dev/full", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	int file = memfd_create("console", MFD_CLOEXEC);
+	char buf[16];
+
+	setup(full, -1);
+	print("lost\n");
+	ck_assert_uint_eq(serial_dropped(&s), 5);
+	/* There is room again. */
+	ck_assert_int_ge(dup2(file, s.out_fd), 0);
+	print("kept\n");
+	ck_assert_int_eq(pread(file, buf, sizeof(buf), 0), 5);
+	ck_assert_uint_eq(serial_dropped(&s), 5);
+	teardown();
+	close(full);
+	close(file);
+}
+END_TEST
+
+START_TEST(save_and_load)
+{
+	struct buf buf = BUF_INIT(1024);
+	uint8_t value;
+	int fds[2];
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	setup(-1, fds[0]);
+	out(UART_LCR, UART_LCR_DLAB);
+	out(UART_DLL, 1);
+	out(UART_LCR, UART_LCR_WLEN8);
+	out(UART_SCR, 0x77);
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	ck_assert_int_eq(write(fds[1], "keys", 4), 4);
+	loop_step(&loop);
+	out(UART_IER, UART_IER_RDI | UART_IER_THRI);
+	out(UART_MCR, UART_MCR_OUT2);
+	ck_assert_int_eq(serial_save(&s, &buf), 0);
+	teardown();
+	close(fds[0]);
+	close(fds[1]);
+
+	setup(-1, -1);
+	/* Each byte of the head that can be wrong, and the length. */
+	ck_assert_int_eq(serial_load(&s, buf.data, buf.len - 1), -EINVAL);
+	ck_assert_int_eq(serial_load(&s, buf.data, 3), -EINVAL);
+	for (unsigned int i = 0; i < 12; i++) {
+		if (i == 1 || i == 3 || i == 5 || i == 6)
+			continue;
+		value = buf.data[i];
+		buf.data[i] = 0xff;
+		ck_assert_int_eq(serial_load(&s, buf.data, buf.len), -EINVAL);
+		buf.data[i] = value;
+	}
+	ck_assert_uint_eq(edges(), 0);
+	ck_assert_int_eq(serial_load(&s, buf.data, buf.len), 0);
+	/* What the guest waits for comes again. */
+	ck_assert_uint_eq(edges(), 1);
+	ck_assert_uint_eq(in(UART_IIR), UART_IIR_RDI | 0xc0);
+	ck_assert_uint_eq(in(UART_SCR), 0x77);
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_eq(in(UART_RX), (uint8_t) "keys"[i]);
+	ck_assert_uint_eq(in(UART_IIR), UART_IIR_THRI | 0xc0);
+	out(UART_LCR, UART_LCR_DLAB);
+	ck_assert_uint_eq(in(UART_DLL), 1);
+	teardown();
+	buf_fini(&buf);
+}
+END_TEST
+
+/* Every register, every width: nothing but 8-bit accesses does anything. */
+START_TEST(every_width)
+{
+	setup(-1, -1);
+	for (unsigned int len = 2; len <= 8; len *= 2) {
+		for (uint64_t reg = 0; reg + len <= SERIAL_SIZE; reg++) {
+			uint64_t value = 0x0f0f0f0f0f0f0f0f, got = UINT64_MAX;
+
+			serial_bus_ops.write(&s, reg, &value, len);
+			serial_bus_ops.read(&s, reg, &got, len);
+			ck_assert_uint_eq(got, UINT64_MAX);
+		}
+	}
+	ck_assert_uint_eq(in(UART_IER) | in(UART_LCR) | in(UART_MCR) | in(UART_SCR), 0);
+	ck_assert_uint_eq(in(UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+	teardown();
+}
+END_TEST
+
+SUITE("serial", limited_output, fifo_with_late_reader, full_disk, save_and_load, every_width,
+	registers, detected_as_16550a, modem_changes, loopback, wide_access, line_goes_out_at_once,
+	slow_pipe, slow_socket, regular_file, pseudo_terminal_master,
 	what_is_left_at_the_end_is_counted, reader_goes_away, input_interrupts, transmit_interrupts,
 	input_from_pipe, input_from_file, input_from_null)

@@ -143,6 +143,8 @@ static const struct {
 	{"--kernel k --memory 1500K", "not a multiple of 1 MiB"},
 	{"--kernel k --memory 99999999999G", "out of range"},
 	{"--kernel k --acpi maybe", "--acpi: 'maybe'"},
+	{"--kernel k --serial file=a,rate=ops:1/1", "only bytes"},
+	{"--kernel k --serial file=a,rate=x", "'x' is neither"},
 	{"--kernel k --rng --rng", "--rng: given twice"},
 	{"--kernel k --rng=fast", "'fast' is not rate="},
 	{"--kernel k --rng=rate=", "no limit is named"},
