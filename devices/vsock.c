@@ -2,7 +2,9 @@
 // virtio-vsock: the device and its queues. Spec: virtio 1.2 5.10
 #include "devices/vsock.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/le.h"
 #include "devices/backend/stream.h"
 #include "devices/vsock_conn.h"
 
@@ -29,10 +31,10 @@
  * refusals pile up waits. Interrupts are sent once a round.
  */
 
-#define VSOCK_QUEUE_SIZE 256
-#define VSOCK_EVENT_QUEUE_SIZE 4
 /* Chains served before other sources have their turn. */
 #define VSOCK_BUDGET 256
+#define VSOCK_QUEUE_SIZE 256
+#define VSOCK_EVENT_QUEUE_SIZE 4
 /* At the end of the VM, how long slow hosts may take to read what the guest had sent. */
 #define VSOCK_LINGER_MS 2000
 
@@ -47,6 +49,7 @@ void vsock_reap(struct vsock *vsock)
 
 	while ((conn = LIST_FIRST(&vsock->dead))) {
 		LIST_REMOVE(conn, all_link);
+		free(conn->seq);
 		free(conn);
 	}
 }
@@ -63,136 +66,14 @@ static void vsock_forget_all(struct vsock *vsock)
 	}
 	vsock->reply_count = 0;
 	vsock->tx_stalled = false;
+	vsock->batch.conn = NULL;
 }
 
-static void vsock_broken(struct vsock *vsock, const char *why)
+void vsock_broken(struct vsock *vsock, const char *why)
 {
 	vsock->active = false;
 	virtio_dev_broken(&vsock->dev, why);
 	vsock_forget_all(vsock);
-}
-
-void vsock_iov_store(const struct iovec *iov, const void *data, size_t n)
-{
-	const uint8_t *src = data;
-
-	for (; n; iov++) {
-		size_t part = iov->iov_len < n ? iov->iov_len : n;
-
-		memcpy(iov->iov_base, src, part);
-		src += part;
-		n -= part;
-	}
-}
-
-struct virtio_vsock_hdr vsock_header(
-	const struct vsock *vsock, uint32_t host_port, uint32_t guest_port, enum virtio_vsock_op op)
-{
-	return (struct virtio_vsock_hdr){
-		.src_cid = htole64(VMADDR_CID_HOST),
-		.dst_cid = htole64(vsock->guest_cid),
-		.src_port = htole32(host_port),
-		.dst_port = htole32(guest_port),
-		.type = htole16(VIRTIO_VSOCK_TYPE_STREAM),
-		.op = htole16((uint16_t)op),
-		.buf_alloc = htole32(VSOCK_BUF),
-	};
-}
-
-/* Put the oldest refusal into the chain. Return: bytes written. */
-static int vsock_fill_reply(struct vsock *vsock, const struct virtq_chain *chain)
-{
-	const struct vsock_reply *reply = &vsock->replies[vsock->reply_head];
-	struct virtio_vsock_hdr hdr =
-		vsock_header(vsock, reply->host_port, reply->guest_port, VIRTIO_VSOCK_OP_RST);
-
-	hdr.src_cid = htole64(reply->cid);
-	hdr.type = htole16(reply->type);
-	hdr.buf_alloc = 0;
-	vsock_iov_store(chain->iov + chain->out_count, &hdr, sizeof(hdr));
-	vsock->reply_head = (vsock->reply_head + 1) % VSOCK_REPLIES_MAX;
-	vsock->reply_count--;
-	return sizeof(hdr);
-}
-
-/* Put the next connection's packet into the chain, and move that connection to the end. */
-static int vsock_fill_next(struct vsock *vsock, struct virtq_chain *chain)
-{
-	struct vsock_conn *conn = TAILQ_FIRST(&vsock->rx);
-	int n = vsock_conn_fill(conn, chain);
-
-	if (conn->queued)
-		TAILQ_REMOVE(&vsock->rx, conn, rx_link);
-	conn->queued = false;
-	/* While there is more to read, what the loop watches stays as it is, see conn_on_event().
-	 */
-	if (conn->readable)
-		vsock_conn_queue(conn);
-	else
-		vsock_conn_settle(conn);
-	return n;
-}
-
-/* Pop an rx buffer. Return: 1, 0 when there is none and a kick will tell of the next, -EPROTO. */
-static int vsock_pop_rx(struct vsock *vsock)
-{
-	struct virtq *q = &vsock->queues[VSOCK_RX];
-	int r = virtq_pop(q, &vsock->chain);
-
-	if (r == 0 && virtq_listen(q))
-		r = virtq_pop(q, &vsock->chain);
-	return r;
-}
-
-static void vsock_signal(struct vsock *vsock)
-{
-	/* Both are asked, since asking is what remembers. One interrupt serves them all. */
-	bool rx = virtq_should_signal(&vsock->queues[VSOCK_RX]);
-	bool tx = virtq_should_signal(&vsock->queues[VSOCK_TX]);
-
-	if (rx || tx)
-		vsock->dev.transport->signal_queue(&vsock->dev, rx ? VSOCK_RX : VSOCK_TX);
-}
-
-void vsock_rx_run(struct vsock *vsock)
-{
-	struct virtq *q = &vsock->queues[VSOCK_RX];
-	unsigned int budget = VSOCK_BUDGET;
-
-	while (vsock->active && (vsock->reply_count || !TAILQ_EMPTY(&vsock->rx))) {
-		int n;
-
-		if (!budget--) {
-			vsock->dev.transport->notify_later(&vsock->dev, VSOCK_RX);
-			break;
-		}
-		n = vsock_pop_rx(vsock);
-		if (n == 0)
-			break;
-		if (n < 0 || vsock->chain.in_len < sizeof(struct virtio_vsock_hdr)) {
-			vsock_broken(vsock, n < 0 ? "bad rx ring" : "rx buffer too small");
-			return;
-		}
-		if (vsock->reply_count)
-			n = vsock_fill_reply(vsock, &vsock->chain);
-		else
-			n = vsock_fill_next(vsock, &vsock->chain);
-		if (n < 0) {
-			vsock_broken(vsock, "rx buffer too small");
-			return;
-		}
-		if (n == 0)
-			virtq_unpop(q);
-		else
-			virtq_push(q, vsock->chain.head, (uint32_t)n);
-	}
-	if (!vsock->active)
-		return;
-	vsock_signal(vsock);
-	if (vsock->tx_stalled && vsock->reply_count < VSOCK_REPLIES_MAX) {
-		vsock->tx_stalled = false;
-		vsock->dev.transport->notify_later(&vsock->dev, VSOCK_TX);
-	}
 }
 
 /* Answer a packet that belongs to no connection. There is room. */
@@ -213,13 +94,15 @@ static void vsock_refuse(struct vsock *vsock, const struct virtio_vsock_hdr *hdr
 static void vsock_request(struct vsock *vsock, const struct virtio_vsock_hdr *hdr)
 {
 	uint32_t host_port = le32toh(hdr->dst_port), guest_port = le32toh(hdr->src_port);
+	uint16_t type = le16toh(hdr->type);
 	struct vsock_conn *conn = NULL;
 	int fd = -1;
 
 	if (vsock->count < VSOCK_CONNS_MAX)
-		fd = vsock->backend->ops->connect(vsock->backend, host_port);
+		fd = vsock->backend->ops->connect(
+			vsock->backend, host_port, type == VIRTIO_VSOCK_TYPE_SEQPACKET);
 	if (fd >= 0)
-		conn = vsock_conn_new(vsock, fd, host_port, guest_port, VSOCK_ESTABLISHED);
+		conn = vsock_conn_new(vsock, fd, host_port, guest_port, VSOCK_ESTABLISHED, type);
 	if (!conn) {
 		if (fd >= 0)
 			close(fd);
@@ -231,44 +114,54 @@ static void vsock_request(struct vsock *vsock, const struct virtio_vsock_hdr *hd
 	vsock_conn_settle(conn);
 }
 
+static bool vsock_type_known(const struct vsock *vsock, uint16_t type)
+{
+	return type == VIRTIO_VSOCK_TYPE_STREAM ||
+	       (type == VIRTIO_VSOCK_TYPE_SEQPACKET &&
+		       virtio_dev_has(&vsock->dev, VIRTIO_VSOCK_F_SEQPACKET));
+}
+
 /* One packet from the guest; @hdr is a copy, the iovecs hold the payload's len bytes or more. */
-static void vsock_packet(struct vsock *vsock, const struct virtio_vsock_hdr *hdr, struct iovec *iov,
-	unsigned int count)
+static void vsock_packet(struct vsock *vsock, struct vsock_conn *conn,
+	const struct virtio_vsock_hdr *hdr, struct iovec *iov, unsigned int count)
 {
 	uint16_t op = le16toh(hdr->op);
-	struct vsock_conn *conn = NULL;
 
 	/* Nobody to answer. */
 	if (le64toh(hdr->src_cid) != vsock->guest_cid)
 		return;
-	if (le64toh(hdr->dst_cid) == VMADDR_CID_HOST &&
-		le16toh(hdr->type) == VIRTIO_VSOCK_TYPE_STREAM) {
-		conn = vsock_conn_find(vsock, le32toh(hdr->dst_port), le32toh(hdr->src_port));
-		if (conn) {
-			vsock_conn_packet(conn, hdr, iov, count);
-			return;
-		}
-		if (op == VIRTIO_VSOCK_OP_REQUEST) {
-			vsock_request(vsock, hdr);
-			return;
-		}
+	if (conn) {
+		vsock_conn_packet(conn, hdr, iov, count);
+		return;
 	}
-	if (op != VIRTIO_VSOCK_OP_RST)
+	if (op == VIRTIO_VSOCK_OP_REQUEST && le64toh(hdr->dst_cid) == VMADDR_CID_HOST &&
+		vsock_type_known(vsock, le16toh(hdr->type)) &&
+		!vsock_conn_find(vsock, le32toh(hdr->dst_port), le32toh(hdr->src_port)))
+		vsock_request(vsock, hdr);
+	else if (op != VIRTIO_VSOCK_OP_RST)
 		vsock_refuse(vsock, hdr);
 }
 
-/* Serve the chain just popped from the tx queue. Return: 0 or -EPROTO. */
-static int vsock_serve_tx(struct vsock *vsock)
+/* The connection a packet belongs to, or NULL. */
+static struct vsock_conn *vsock_packet_conn(struct vsock *vsock, const struct virtio_vsock_hdr *hdr)
 {
-	struct virtq_chain *chain = &vsock->chain;
-	struct iovec *iov = chain->iov;
-	struct virtio_vsock_hdr hdr;
-	unsigned int count = chain->out_count;
-	uint8_t *out = (uint8_t *)&hdr;
-	size_t left = sizeof(hdr);
+	struct vsock_conn *conn;
 
-	if (chain->out_len < sizeof(hdr))
-		return -EPROTO;
+	if (le64toh(hdr->src_cid) != vsock->guest_cid || le64toh(hdr->dst_cid) != VMADDR_CID_HOST)
+		return NULL;
+	conn = vsock_conn_find(vsock, le32toh(hdr->dst_port), le32toh(hdr->src_port));
+	return conn && conn->type == le16toh(hdr->type) ? conn : NULL;
+}
+
+/* Take the header off the front of the chain's iovecs. Return: how many are left, from @ret_iov. */
+static unsigned int vsock_take_header(
+	struct virtq_chain *chain, struct virtio_vsock_hdr *hdr, struct iovec **ret_iov)
+{
+	struct iovec *iov = chain->iov;
+	unsigned int count = chain->out_count;
+	uint8_t *out = (uint8_t *)hdr;
+	size_t left = sizeof(*hdr);
+
 	while (left) {
 		size_t part = iov->iov_len < left ? iov->iov_len : left;
 
@@ -282,13 +175,95 @@ static int vsock_serve_tx(struct vsock *vsock)
 			count--;
 		}
 	}
+	*ret_iov = iov;
+	return count;
+}
+
+/* Pass the batch on to the host and give its chains back. */
+static void vsock_batch_flush(struct vsock *vsock)
+{
+	struct vsock_batch *batch = &vsock->batch;
+	struct vsock_conn *conn = batch->conn;
+
+	if (!conn)
+		return;
+	batch->conn = NULL;
+	vsock_conn_write(conn, batch->iov, batch->iov_count, batch->len);
+	for (unsigned int i = 0; i < batch->count; i++)
+		virtq_push(&vsock->queues[VSOCK_TX], batch->heads[i], 0);
+	vsock_conn_settle(conn);
+}
+
+/* Is this packet stream data that needs nothing but to be sent? */
+static bool vsock_batch_fits(const struct vsock *vsock, const struct vsock_conn *conn,
+	const struct virtio_vsock_hdr *hdr, unsigned int iov_count)
+{
+	const struct vsock_batch *batch = &vsock->batch;
+	uint32_t len = le32toh(hdr->len), room = VSOCK_BUF;
+
+	if (!conn || conn->seq || le16toh(hdr->op) != VIRTIO_VSOCK_OP_RW || !len || len > room ||
+		conn->state != VSOCK_ESTABLISHED || conn->host_deaf || ring_used(&conn->ring) ||
+		(conn->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND))
+		return false;
+	return !batch->conn ||
+	       (conn == batch->conn && batch->count < VSOCK_BATCH_PACKETS &&
+		       batch->iov_count + iov_count <= VIRTQ_CHAIN_MAX && len <= room - batch->len);
+}
+
+/* Keep the packet, its chain too, for the next flush. */
+static void vsock_batch_add(struct vsock *vsock, struct vsock_conn *conn,
+	const struct virtio_vsock_hdr *hdr, const struct iovec *iov)
+{
+	struct vsock_batch *batch = &vsock->batch;
+	uint32_t left = le32toh(hdr->len);
+
+	if (!batch->conn) {
+		batch->conn = conn;
+		batch->count = batch->iov_count = 0;
+		batch->len = 0;
+	}
+	vsock_conn_take_credit(conn, hdr);
+	batch->heads[batch->count++] = vsock->chain.head;
+	batch->len += left;
+	for (; left; iov++) {
+		uint32_t part = iov->iov_len < left ? (uint32_t)iov->iov_len : left;
+
+		batch->iov[batch->iov_count++] = (struct iovec){iov->iov_base, part};
+		left -= part;
+	}
+}
+
+/* Serve the chain just popped from the tx queue. Return: 0 or -EPROTO. */
+static int vsock_serve_tx(struct vsock *vsock)
+{
+	struct virtq_chain *chain = &vsock->chain;
+	struct virtio_vsock_hdr hdr;
+	struct vsock_conn *conn;
+	struct iovec *iov;
+	unsigned int count;
+
+	if (chain->out_len < sizeof(hdr))
+		return -EPROTO;
+	count = vsock_take_header(chain, &hdr, &iov);
 	if (le32toh(hdr.len) > chain->out_len - sizeof(hdr))
 		return -EPROTO;
-	vsock_packet(vsock, &hdr, iov, count);
+	conn = vsock_packet_conn(vsock, &hdr);
+	if (vsock->batch.conn && !vsock_batch_fits(vsock, conn, &hdr, count)) {
+		vsock_batch_flush(vsock);
+		/* The flush may have changed it. */
+		conn = vsock_packet_conn(vsock, &hdr);
+	}
+	if (vsock_batch_fits(vsock, conn, &hdr, count)) {
+		vsock_batch_add(vsock, conn, &hdr, iov);
+		return 0;
+	}
+	vsock_packet(vsock, conn, &hdr, iov, count);
+	virtq_push(&vsock->queues[VSOCK_TX], chain->head, 0);
 	return 0;
 }
 
-static void vsock_tx_run(struct vsock *vsock)
+/* Take packets while there are any. */
+static void vsock_tx_take(struct vsock *vsock)
 {
 	struct virtq *q = &vsock->queues[VSOCK_TX];
 	unsigned int budget = VSOCK_BUDGET;
@@ -313,11 +288,43 @@ static void vsock_tx_run(struct vsock *vsock)
 			continue;
 		}
 		if (r < 0 || vsock_serve_tx(vsock) < 0) {
+			vsock_batch_flush(vsock);
 			vsock_broken(vsock, r < 0 ? "bad tx ring" : "bad packet length");
 			return;
 		}
-		virtq_push(q, vsock->chain.head, 0);
 	}
+}
+
+static void vsock_tx_run(struct vsock *vsock)
+{
+	vsock_tx_take(vsock);
+	vsock_batch_flush(vsock);
+}
+
+/* Tell the guest that its connections are gone, if that is so and it has a buffer for it. */
+static void vsock_event_run(struct vsock *vsock)
+{
+	const struct virtio_vsock_event event = {.id = htole32(VIRTIO_VSOCK_EVENT_TRANSPORT_RESET)};
+	struct virtq *q = &vsock->queues[VSOCK_EVENT];
+	const struct iovec *iov;
+	int r;
+
+	if (!vsock->event_owed)
+		return;
+	r = virtq_pop(q, &vsock->chain);
+	if (r == 0 && virtq_listen(q))
+		r = virtq_pop(q, &vsock->chain);
+	if (r == 0)
+		return;
+	iov = vsock->chain.iov + vsock->chain.out_count;
+	if (r < 0 || vsock->chain.in_len < sizeof(event)) {
+		vsock_broken(vsock, r < 0 ? "bad event ring" : "event buffer too small");
+		return;
+	}
+	vsock_iov_store(iov, 0, &event, sizeof(event));
+	virtq_push(q, vsock->chain.head, sizeof(event));
+	vsock->event_owed = false;
+	virtio_dev_signal(&vsock->dev, VSOCK_EVENT);
 }
 
 static void vsock_notify(struct virtio_dev *dev, unsigned int queue)
@@ -328,6 +335,8 @@ static void vsock_notify(struct virtio_dev *dev, unsigned int queue)
 		vsock_tx_run(vsock);
 	if (queue == VSOCK_RX && vsock->active)
 		virtq_quiet(&vsock->queues[VSOCK_RX]);
+	if (queue == VSOCK_EVENT)
+		vsock_event_run(vsock);
 	vsock_rx_run(vsock);
 	vsock_reap(vsock);
 }
@@ -339,6 +348,7 @@ static int vsock_activate(struct virtio_dev *dev)
 	if (!vsock->queues[VSOCK_RX].ready || !vsock->queues[VSOCK_TX].ready)
 		return -EPROTO;
 	vsock->active = true;
+	vsock_event_run(vsock);
 	vsock_rx_run(vsock);
 	vsock_reap(vsock);
 	return 0;
@@ -348,7 +358,7 @@ static void vsock_reset(struct virtio_dev *dev)
 {
 	struct vsock *vsock = to_vsock(dev);
 
-	vsock->active = false;
+	vsock->active = vsock->event_owed = false;
 	vsock_forget_all(vsock);
 	vsock_reap(vsock);
 }
@@ -363,6 +373,39 @@ static void vsock_quiesce(struct virtio_dev *dev)
 	if (vsock->active)
 		vsock_signal(vsock);
 	vsock_reap(vsock);
+}
+
+/*
+ * Connections end with the process that holds their sockets, so little is left to save:
+ *
+ *     0 le64 guest CID, 8 le32 next host port
+ */
+#define VSOCK_STATE_SIZE 12
+
+static int vsock_save(struct virtio_dev *dev, struct buf *out)
+{
+	const struct vsock *vsock = to_vsock(dev);
+	uint8_t state[VSOCK_STATE_SIZE];
+
+	le64_store(state, vsock->guest_cid);
+	le32_store(state + 8, vsock->next_host_port);
+	return buf_add(out, state, sizeof(state));
+}
+
+static int vsock_load(struct virtio_dev *dev, const void *data, size_t len)
+{
+	struct vsock *vsock = to_vsock(dev);
+	const uint8_t *state = data;
+	uint32_t port;
+
+	if (len != VSOCK_STATE_SIZE || le64_load(state) != vsock->guest_cid)
+		return -EINVAL;
+	port = le32_load(state + 8);
+	if (port < VSOCK_HOST_PORT_FIRST || port > VSOCK_HOST_PORT_LAST)
+		return -EINVAL;
+	vsock->next_host_port = port;
+	vsock->event_owed = true;
+	return 0;
 }
 
 static void vsock_read_config(
@@ -383,7 +426,7 @@ static void vsock_linger(struct vsock *vsock, uint64_t deadline_ms)
 		uint64_t now = vsock_now_ms();
 
 		vsock_conn_flush(conn);
-		if (!ring_used(&conn->ring) || now >= deadline_ms)
+		if (!vsock_conn_pending(conn) || now >= deadline_ms)
 			vsock_conn_destroy(conn);
 		else
 			poll(&pfd, 1, (int)(deadline_ms - now));
@@ -409,6 +452,8 @@ static const struct virtio_dev_ops vsock_ops = {
 	.reset = vsock_reset,
 	.read_config = vsock_read_config,
 	.quiesce = vsock_quiesce,
+	.save = vsock_save,
+	.load = vsock_load,
 	.free = vsock_free,
 };
 
@@ -426,7 +471,8 @@ int vsock_new(struct loop *loop, uint64_t guest_cid, struct stream_backend *back
 	vsock->dev = (struct virtio_dev){
 		.ops = &vsock_ops,
 		.id = VIRTIO_ID_VSOCK,
-		.features = 1U << VIRTIO_RING_F_INDIRECT_DESC | 1U << VIRTIO_RING_F_EVENT_IDX,
+		.features = 1U << VIRTIO_RING_F_INDIRECT_DESC | 1U << VIRTIO_RING_F_EVENT_IDX |
+			    (backend->seqpacket ? 1U << VIRTIO_VSOCK_F_SEQPACKET : 0),
 		.queues = vsock->queues,
 		.queue_count = VSOCK_QUEUES,
 	};

@@ -35,7 +35,7 @@ struct vsock_conn *vsock_conn_find(struct vsock *vsock, uint32_t host_port, uint
 }
 
 struct vsock_conn *vsock_conn_new(struct vsock *vsock, int fd, uint32_t host_port,
-	uint32_t guest_port, enum vsock_state state)
+	uint32_t guest_port, enum vsock_state state, uint16_t type)
 {
 	struct vsock_conn *conn;
 
@@ -46,6 +46,15 @@ struct vsock_conn *vsock_conn_new(struct vsock *vsock, int fd, uint32_t host_por
 	if (!conn)
 		return NULL;
 	memset(conn, 0, offsetof(struct vsock_conn, data));
+	if (type == VIRTIO_VSOCK_TYPE_SEQPACKET) {
+		conn->seq = malloc(sizeof(*conn->seq));
+		if (!conn->seq) {
+			free(conn);
+			return NULL;
+		}
+		memset(conn->seq, 0, offsetof(struct vsock_messages, in));
+	}
+	conn->type = type;
 	conn->vsock = vsock;
 	conn->state = state;
 	conn->fd = fd;
@@ -115,6 +124,8 @@ void vsock_conn_reset(struct vsock_conn *conn)
 		return;
 	conn_close(conn);
 	ring_consume(&conn->ring, ring_used(&conn->ring));
+	if (conn->seq)
+		vsock_message_forget(conn->seq);
 	if (conn->timed)
 		TAILQ_REMOVE(&conn->vsock->timers, conn, timer_link);
 	conn->timed = false;
@@ -124,7 +135,7 @@ void vsock_conn_reset(struct vsock_conn *conn)
 
 void vsock_conn_forget(struct vsock_conn *conn)
 {
-	if (conn->state != VSOCK_ESTABLISHED || !ring_used(&conn->ring)) {
+	if (conn->state != VSOCK_ESTABLISHED || !vsock_conn_pending(conn)) {
 		vsock_conn_destroy(conn);
 		return;
 	}
@@ -133,18 +144,22 @@ void vsock_conn_forget(struct vsock_conn *conn)
 	vsock_conn_settle(conn);
 }
 
-/* How many bytes the guest has room for. */
-static uint32_t conn_credit(const struct vsock_conn *conn)
+uint32_t vsock_conn_credit(const struct vsock_conn *conn)
 {
 	uint32_t in_flight = conn->sent_cnt - conn->peer_fwd_cnt;
 
 	return in_flight < conn->peer_buf_alloc ? conn->peer_buf_alloc - in_flight : 0;
 }
 
-/* Is there host data that could go to the guest, but for credit? */
-static bool conn_has_input(const struct vsock_conn *conn)
+bool vsock_conn_has_input(const struct vsock_conn *conn)
 {
-	return conn->readable && !conn->host_eof && !(conn->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV);
+	return ((conn->readable && !conn->host_eof) || (conn->seq && conn->seq->in_len)) &&
+	       !(conn->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV);
+}
+
+bool vsock_conn_pending(const struct vsock_conn *conn)
+{
+	return conn->seq ? conn->seq->end_count : ring_used(&conn->ring);
 }
 
 static bool conn_has_packet(const struct vsock_conn *conn)
@@ -156,7 +171,8 @@ static bool conn_has_packet(const struct vsock_conn *conn)
 		return conn->owe;
 	case VSOCK_ESTABLISHED:
 		return conn->owe || conn->shut_want != conn->shut_sent ||
-		       (conn_has_input(conn) && (conn_credit(conn) || !conn->credit_asked));
+		       (vsock_conn_has_input(conn) &&
+			       (vsock_conn_credit(conn) || !conn->credit_asked));
 	case VSOCK_LINGER:
 	case VSOCK_DEAD:
 		break;
@@ -177,39 +193,34 @@ static void conn_on_event(struct loop_source *src, uint32_t events)
 	struct vsock_conn *conn = container_of(src, struct vsock_conn, src);
 	struct vsock *vsock = conn->vsock;
 
-	if (ring_used(&conn->ring) && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		vsock_conn_flush(conn);
-	if (!conn->host_eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		conn->readable = true;
-	} else if (events & (EPOLLHUP | EPOLLERR)) {
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		conn->host_ends = true;
+	if (events & (EPOLLHUP | EPOLLERR))
 		conn->host_hup = true;
-		conn->shut_want = VSOCK_SHUTDOWN_BOTH;
-	}
-	/* Mostly all of it goes to the guest at once, and there is no need to stop watching. */
-	vsock_conn_queue(conn);
-	vsock_rx_run(vsock);
 	vsock_conn_settle(conn);
 	vsock_rx_run(vsock);
 	vsock_reap(vsock);
 }
 
-/* Watch what we can act upon, and nothing that would be reported without end. */
+/* Watch the host's end while it is open, and its readiness to take more while more waits. */
 static void conn_watch(struct vsock_conn *conn)
 {
 	struct loop *loop = conn->vsock->loop;
 	bool open = conn->state == VSOCK_ESTABLISHED;
-	uint32_t events = 0;
-	int r = 0;
+	uint32_t events = EPOLLET;
+	int r;
 
-	if (open && !conn->readable && !conn->host_eof &&
-		!(conn->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV))
-		events |= EPOLLIN;
-	if (ring_used(&conn->ring))
+	if (conn->fd < 0 || (!open && conn->state != VSOCK_LINGER))
+		return;
+	if (open)
+		events |= EPOLLIN | EPOLLRDHUP;
+	if (vsock_conn_pending(conn))
 		events |= EPOLLOUT;
-	/* After its end of file a host that goes away altogether is seen by EPOLLHUP. */
-	if (conn->fd < 0 || (!events && !(open && conn->host_eof && !conn->host_hup)))
-		loop_del(loop, &conn->src);
-	else if (conn->src.fn)
+	if (conn->src.fn)
 		r = loop_mod(loop, &conn->src, events);
 	else
 		r = loop_add(loop, &conn->src, conn->fd, events, conn_on_event);
@@ -222,30 +233,43 @@ static void conn_watch(struct vsock_conn *conn)
 	}
 }
 
+/* Act upon what has come to an end. Return: false if the connection has, too. */
+static bool conn_settle_ends(struct vsock_conn *conn)
+{
+	if (vsock_conn_pending(conn))
+		return true;
+	if (conn->state == VSOCK_LINGER) {
+		vsock_conn_destroy(conn);
+		return false;
+	}
+	if (conn->state != VSOCK_ESTABLISHED)
+		return true;
+	if (conn->guest_shut == VSOCK_SHUTDOWN_BOTH) {
+		vsock_conn_reset(conn);
+		return false;
+	}
+	if ((conn->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) && !conn->write_shut) {
+		shutdown(conn->fd, SHUT_WR);
+		conn->write_shut = true;
+	}
+	return true;
+}
+
 void vsock_conn_settle(struct vsock_conn *conn)
 {
 	uint32_t told_free;
 
-	if (conn->state == VSOCK_DEAD)
+	if (conn->state == VSOCK_DEAD || !conn_settle_ends(conn))
 		return;
-	if (conn->state == VSOCK_LINGER && !ring_used(&conn->ring)) {
-		vsock_conn_destroy(conn);
-		return;
-	}
-	if (conn->state == VSOCK_ESTABLISHED && !ring_used(&conn->ring)) {
-		if (conn->guest_shut == VSOCK_SHUTDOWN_BOTH) {
-			vsock_conn_reset(conn);
-			return;
-		}
-		if ((conn->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) && !conn->write_shut) {
-			shutdown(conn->fd, SHUT_WR);
-			conn->write_shut = true;
-		}
-	}
-	if (conn->state == VSOCK_ESTABLISHED && conn->fwd_cnt != conn->told_fwd_cnt) {
+	if (conn->state == VSOCK_ESTABLISHED) {
+		/* All that the host had sent comes first. */
+		if (conn->host_hup && conn->host_eof)
+			conn->shut_want = VSOCK_SHUTDOWN_BOTH;
+		if (conn->host_hup && conn->shut_sent == VSOCK_SHUTDOWN_BOTH)
+			vsock_wait_for_guest(conn);
 		told_free =
 			VSOCK_BUF - (conn->fwd_cnt + ring_used(&conn->ring) - conn->told_fwd_cnt);
-		if (told_free < VSOCK_BUF / 2)
+		if (conn->fwd_cnt != conn->told_fwd_cnt && told_free < VSOCK_BUF / 2)
 			conn->owe |= VSOCK_OWE_CREDIT;
 	}
 	vsock_conn_queue(conn);
@@ -259,10 +283,11 @@ static void conn_deafen(struct vsock_conn *conn)
 	conn->shut_want |= VIRTIO_VSOCK_SHUTDOWN_RCV;
 	conn->fwd_cnt += ring_used(&conn->ring);
 	ring_consume(&conn->ring, ring_used(&conn->ring));
+	if (conn->seq)
+		vsock_message_forget(conn->seq);
 }
 
-/* One non-blocking send. Return: bytes, 0 if the socket is full or failed (then it is deaf). */
-static uint32_t conn_send(struct vsock_conn *conn, struct iovec *iov, unsigned int count)
+uint32_t vsock_conn_send(struct vsock_conn *conn, struct iovec *iov, unsigned int count)
 {
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
 	ssize_t n;
@@ -283,9 +308,13 @@ void vsock_conn_flush(struct vsock_conn *conn)
 {
 	struct iovec iov[2];
 
+	if (conn->seq) {
+		vsock_message_flush(conn);
+		return;
+	}
 	while (ring_used(&conn->ring)) {
 		int count = ring_read_iov(&conn->ring, iov);
-		uint32_t n = conn_send(conn, iov, (unsigned int)count);
+		uint32_t n = vsock_conn_send(conn, iov, (unsigned int)count);
 
 		if (!n)
 			return;
@@ -293,8 +322,7 @@ void vsock_conn_flush(struct vsock_conn *conn)
 	}
 }
 
-/* @len bytes from the guest, at the front of @iov; there is room for them in the ring. */
-static void conn_write(struct vsock_conn *conn, struct iovec *iov, unsigned int count, uint32_t len)
+void vsock_conn_write(struct vsock_conn *conn, struct iovec *iov, unsigned int count, uint32_t len)
 {
 	uint32_t sent = 0, left = len;
 	unsigned int used = 0;
@@ -305,7 +333,7 @@ static void conn_write(struct vsock_conn *conn, struct iovec *iov, unsigned int 
 		left -= (uint32_t)iov[used++].iov_len;
 	}
 	if (!conn->host_deaf && !ring_used(&conn->ring))
-		sent = conn_send(conn, iov, used);
+		sent = vsock_conn_send(conn, iov, used);
 	if (conn->host_deaf) {
 		conn->fwd_cnt += len - sent;
 		return;
@@ -346,7 +374,11 @@ static bool conn_established_packet(struct vsock_conn *conn, const struct virtio
 		/* The ring's room is the guest's credit. */
 		if ((conn->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) || len > ring_free(&conn->ring))
 			return false;
-		conn_write(conn, iov, count, len);
+		if (conn->seq)
+			vsock_message_write(
+				conn, iov, count, len, le32toh(hdr->flags) & VIRTIO_VSOCK_SEQ_EOM);
+		else
+			vsock_conn_write(conn, iov, count, len);
 		return true;
 	case VIRTIO_VSOCK_OP_CREDIT_UPDATE:
 		return true;
@@ -356,6 +388,16 @@ static bool conn_established_packet(struct vsock_conn *conn, const struct virtio
 	default:
 		return false;
 	}
+}
+
+void vsock_conn_take_credit(struct vsock_conn *conn, const struct virtio_vsock_hdr *hdr)
+{
+	conn->peer_buf_alloc = le32toh(hdr->buf_alloc);
+	conn->peer_fwd_cnt = le32toh(hdr->fwd_cnt);
+	/* Asked once, a guest without room answers so at once: asking again then would never end.
+	 */
+	if (vsock_conn_credit(conn))
+		conn->credit_asked = false;
 }
 
 void vsock_conn_packet(struct vsock_conn *conn, const struct virtio_vsock_hdr *hdr,
@@ -371,9 +413,7 @@ void vsock_conn_packet(struct vsock_conn *conn, const struct virtio_vsock_hdr *h
 	/* RST is on its way to the guest. */
 	if (conn->state == VSOCK_RESET)
 		return;
-	conn->peer_buf_alloc = le32toh(hdr->buf_alloc);
-	conn->peer_fwd_cnt = le32toh(hdr->fwd_cnt);
-	conn->credit_asked = false;
+	vsock_conn_take_credit(conn, hdr);
 	if (conn->state == VSOCK_CONNECTING) {
 		legal = op == VIRTIO_VSOCK_OP_RESPONSE && !(conn->owe & VSOCK_OWE_REQUEST);
 		if (legal)
@@ -384,116 +424,4 @@ void vsock_conn_packet(struct vsock_conn *conn, const struct virtio_vsock_hdr *h
 	if (!legal)
 		vsock_conn_reset(conn);
 	vsock_conn_settle(conn);
-}
-
-/*
- * Read from the host into the chain, behind the header.
- *
- * Return: bytes; 0 if there are none now, or no more will come (host_eof); -EPROTO.
- */
-static int conn_read(struct vsock_conn *conn, struct virtq_chain *chain)
-{
-	struct iovec *iov = chain->iov + chain->out_count, whole;
-	uint32_t room = chain->in_len - (uint32_t)sizeof(struct virtio_vsock_hdr);
-	size_t skip = sizeof(struct virtio_vsock_hdr);
-	uint32_t left;
-	unsigned int used = 0;
-	ssize_t n;
-
-	if (!room)
-		return -EPROTO;
-	if (room > VSOCK_PACKET_MAX)
-		room = VSOCK_PACKET_MAX;
-	if (room > conn_credit(conn))
-		room = conn_credit(conn);
-	while (skip >= iov->iov_len)
-		skip -= (iov++)->iov_len;
-	whole = *iov;
-	iov->iov_base = (uint8_t *)iov->iov_base + skip;
-	iov->iov_len -= skip;
-	for (left = room; left; used++) {
-		if (iov[used].iov_len > left)
-			iov[used].iov_len = left;
-		left -= (uint32_t)iov[used].iov_len;
-	}
-	do {
-		struct msghdr msg = {.msg_iov = iov, .msg_iovlen = used};
-
-		n = recvmsg(conn->fd, &msg, MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	/* Whole again, for the header. */
-	*iov = whole;
-	if (n > 0) {
-		/* Less than asked for: nothing is left, probably. */
-		conn->readable = n == room;
-		conn->sent_cnt += (uint32_t)n;
-		return (int)n;
-	}
-	conn->readable = false;
-	if (n < 0 && errno == EAGAIN)
-		return 0;
-	conn->host_eof = true;
-	conn->shut_want |= n < 0 ? VSOCK_SHUTDOWN_BOTH : VIRTIO_VSOCK_SHUTDOWN_SEND;
-	return 0;
-}
-
-/* Choose the next packet of an established connection. Return: its op, or -EPROTO. */
-static int conn_next_op(struct vsock_conn *conn, struct virtq_chain *chain, uint32_t *ret_len)
-{
-	int n;
-
-	if (conn->owe & VSOCK_OWE_RESPONSE) {
-		conn->owe &= ~VSOCK_OWE_RESPONSE;
-		return VIRTIO_VSOCK_OP_RESPONSE;
-	}
-	if (conn_has_input(conn)) {
-		if (conn_credit(conn)) {
-			n = conn_read(conn, chain);
-			if (n < 0)
-				return n;
-			*ret_len = (uint32_t)n;
-			if (n > 0)
-				return VIRTIO_VSOCK_OP_RW;
-		} else if (!conn->credit_asked) {
-			conn->credit_asked = true;
-			return VIRTIO_VSOCK_OP_CREDIT_REQUEST;
-		}
-	}
-	if (conn->shut_want != conn->shut_sent) {
-		conn->shut_sent = conn->shut_want;
-		return VIRTIO_VSOCK_OP_SHUTDOWN;
-	}
-	if (conn->owe & VSOCK_OWE_CREDIT)
-		return VIRTIO_VSOCK_OP_CREDIT_UPDATE;
-	return VIRTIO_VSOCK_OP_INVALID;
-}
-
-int vsock_conn_fill(struct vsock_conn *conn, struct virtq_chain *chain)
-{
-	struct virtio_vsock_hdr hdr;
-	uint32_t len = 0;
-	int op;
-
-	if (conn->state == VSOCK_RESET) {
-		op = VIRTIO_VSOCK_OP_RST;
-	} else if (conn->state == VSOCK_CONNECTING) {
-		conn->owe &= ~VSOCK_OWE_REQUEST;
-		op = VIRTIO_VSOCK_OP_REQUEST;
-	} else {
-		op = conn_next_op(conn, chain, &len);
-	}
-	if (op <= 0)
-		return op;
-	hdr = vsock_header(conn->vsock, conn->host_port, conn->guest_port, (uint16_t)op);
-	hdr.len = htole32(len);
-	hdr.fwd_cnt = htole32(conn->fwd_cnt);
-	if (op == VIRTIO_VSOCK_OP_SHUTDOWN)
-		hdr.flags = htole32(conn->shut_sent);
-	/* Every packet tells our credit. */
-	conn->told_fwd_cnt = conn->fwd_cnt;
-	conn->owe &= ~VSOCK_OWE_CREDIT;
-	vsock_iov_store(chain->iov + chain->out_count, &hdr, sizeof(hdr));
-	if (op == VIRTIO_VSOCK_OP_RST)
-		vsock_conn_destroy(conn);
-	return (int)(sizeof(hdr) + len);
 }

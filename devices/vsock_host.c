@@ -33,8 +33,11 @@ void vsock_on_timeout(struct loop_timer *timer)
 	struct vsock_conn *conn;
 
 	while ((conn = TAILQ_FIRST(&vsock->timers)) && conn->deadline_ms <= now) {
-		/* A guest that was never asked need not be told. */
-		if (conn->owe & VSOCK_OWE_REQUEST)
+		/*
+		 * A guest that was never asked need not be told. One that hasn't confirmed the end
+		 * has heard all, and may still be reading: RST could take that from it.
+		 */
+		if ((conn->owe & VSOCK_OWE_REQUEST) || conn->state == VSOCK_ESTABLISHED)
 			vsock_conn_destroy(conn);
 		else
 			vsock_conn_reset(conn);
@@ -57,20 +60,32 @@ static uint32_t vsock_take_host_port(struct vsock *vsock, uint32_t guest_port)
 	return port;
 }
 
-/* A client on the host wants guest port @port. */
-int vsock_incoming(void *ctx, int fd, uint32_t port)
+void vsock_wait_for_guest(struct vsock_conn *conn)
 {
-	struct vsock *vsock = ctx;
-	struct vsock_conn *conn = vsock_conn_new(
-		vsock, fd, vsock_take_host_port(vsock, port), port, VSOCK_CONNECTING);
+	struct vsock *vsock = conn->vsock;
 
-	if (!conn)
-		return -EMFILE;
+	if (conn->timed)
+		return;
+	/* All wait equally long, so the list stays in order. */
 	conn->deadline_ms = vsock_now_ms() + vsock->timeout_ms;
 	TAILQ_INSERT_TAIL(&vsock->timers, conn, timer_link);
 	conn->timed = true;
 	if (TAILQ_FIRST(&vsock->timers) == conn)
 		vsock_set_timer(vsock);
+}
+
+/* A client on the host wants guest port @port. */
+int vsock_incoming(void *ctx, int fd, uint32_t port, bool seqpacket)
+{
+	struct vsock *vsock = ctx;
+	struct vsock_conn *conn;
+
+	/* Until the driver is ready nobody knows whether it can do it: it refuses if it can't. */
+	conn = vsock_conn_new(vsock, fd, vsock_take_host_port(vsock, port), port, VSOCK_CONNECTING,
+		seqpacket ? VIRTIO_VSOCK_TYPE_SEQPACKET : VIRTIO_VSOCK_TYPE_STREAM);
+	if (!conn)
+		return -EMFILE;
+	vsock_wait_for_guest(conn);
 	vsock_conn_settle(conn);
 	vsock_rx_run(vsock);
 	vsock_reap(vsock);

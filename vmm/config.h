@@ -21,11 +21,13 @@ struct config_disk {
 	bool read_only;
 };
 
-/* @cid: 0 without a vsock device. Exactly one of @uds and @fd (then the other is NULL or -1). */
+/* @cid: 0 without a vsock device. Exactly one of @uds and @fd (then the other is NULL or -1).
+ * @seqpacket: only with @uds. */
 struct config_vsock {
 	uint32_t cid;
 	const char *uds;
 	int fd;
+	bool seqpacket;
 };
 
 enum config_serial_kind {

@@ -32,7 +32,7 @@ int machine_add_vsock(struct machine *machine, const struct config *config, stru
 	if (!vsock->cid)
 		return 0;
 	if (vsock->uds)
-		r = stream_unix_new(vm->loop, vsock->uds, &backend, err);
+		r = stream_unix_new(vm->loop, vsock->uds, vsock->seqpacket, &backend, err);
 	else
 		r = stream_fd_new(vm->loop, vsock->fd, on_owner_gone, vm, &backend, err);
 	if (r < 0)

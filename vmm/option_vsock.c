@@ -32,6 +32,8 @@ int option_vsock(char *text, struct config *config, struct err *err)
 			vsock->uds = item + 4;
 		} else if (!strncmp(item, "fd=", 3)) {
 			r = option_fd("--vsock fd", item + 3, &vsock->fd, err);
+		} else if (!strcmp(item, "seqpacket")) {
+			vsock->seqpacket = true;
 		} else {
 			r = err_set(err, -EINVAL, "--vsock: unknown part '%s'", item);
 		}
@@ -40,6 +42,8 @@ int option_vsock(char *text, struct config *config, struct err *err)
 		return r;
 	if (!cid || !vsock->uds == (vsock->fd < 0))
 		return err_set(err, -EINVAL, "--vsock: needs cid=N and one of uds=PATH, fd=N");
+	if (vsock->seqpacket && !vsock->uds)
+		return err_set(err, -EINVAL, "--vsock: seqpacket needs uds=PATH");
 	vsock->cid = (uint32_t)cid;
 	return 0;
 }

@@ -51,7 +51,7 @@ static void stream_fd_on_event(struct loop_source *src, uint32_t events)
 		sf->closed(sf->ctx);
 		return;
 	}
-	if (sb->incoming(sb->ctx, fd, le32_load(message)) == 0)
+	if (sb->incoming(sb->ctx, fd, le32_load(message), false) == 0)
 		(void)TAKE_FD(fd);
 }
 
@@ -62,7 +62,7 @@ static int stream_fd_start(struct stream_backend *sb)
 	return loop_add(sf->loop, &sf->src, sf->fd, EPOLLIN, stream_fd_on_event);
 }
 
-static int stream_fd_connect(struct stream_backend *sb, uint32_t port)
+static int stream_fd_connect(struct stream_backend *sb, uint32_t port, bool seqpacket)
 {
 	const struct stream_fd *sf = to_stream_fd(sb);
 	uint8_t message[STREAM_FD_MESSAGE];

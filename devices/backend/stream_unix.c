@@ -8,6 +8,7 @@
 #include "devices/backend/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +25,14 @@
  *
  *     listener --accept--> greeter: gathers "CONNECT port\n" --> vsock_incoming()
  *
+ * There is a listener for streams at PATH and, if wanted, one for SEQPACKET at PATH.seqpacket, to
+ * which the line is one message. What the guest connects to, PATH_PORT, is of the type that whoever
+ * listens there has chosen; for the other type connect(2) fails, and the guest is refused.
+ *
  * A client may send data right behind its line; the greeter takes not a byte beyond the newline.
  * There are at most UNIX_GREETERS_MAX: a further client replaces the one that has been silent
- * longest. A bad line, or a refusal by the device, closes the connection without a word.
+ * longest. A bad line, or a refusal by the device, closes the connection without a word. So does a
+ * lack of descriptors: the spare one is given up to accept and close.
  */
 
 /* Longest line, newline included, as in Firecracker. */
@@ -38,6 +44,7 @@ struct unix_greeter {
 	struct stream_unix *su;
 	struct loop_source src;
 	int fd;
+	bool seqpacket;
 	unsigned int len;
 	char line[UNIX_LINE_MAX];
 	TAILQ_ENTRY(unix_greeter) link;
@@ -45,18 +52,28 @@ struct unix_greeter {
 
 TAILQ_HEAD(unix_greeters, unix_greeter);
 
+/* A listening socket; @fd is -1 without one. */
+struct unix_listener {
+	struct stream_unix *su;
+	struct loop_source src;
+	int fd;
+	bool seqpacket;
+	struct sockaddr_un addr;
+};
+
 /*
  * struct stream_unix - the backend
+ * @spare_fd:	or -1
  * @greeters:	oldest first
  */
 struct stream_unix {
 	struct stream_backend backend;
 	struct loop *loop;
-	struct loop_source src;
-	int fd;
+	struct unix_listener stream;
+	struct unix_listener seqpacket;
+	int spare_fd;
 	unsigned int greeter_count;
 	struct unix_greeters greeters;
-	struct sockaddr_un addr;
 };
 
 static struct stream_unix *to_unix(struct stream_backend *sb)
@@ -113,6 +130,9 @@ static int greeter_read(struct unix_greeter *g)
 		return -1;
 	newline = memchr(at, '\n', (size_t)n);
 	take = newline ? (size_t)(newline + 1 - at) : (size_t)n;
+	/* Of a message nothing is left to be read later, and nothing comes to complete it. */
+	if (g->seqpacket && (!newline || take != (size_t)n))
+		return -1;
 	if (recv(g->fd, at, take, MSG_DONTWAIT) != (ssize_t)take)
 		return -1;
 	if (newline) {
@@ -127,6 +147,7 @@ static void greeter_on_event(struct loop_source *src, uint32_t events)
 {
 	struct unix_greeter *g = container_of(src, struct unix_greeter, src);
 	struct stream_backend *sb = &g->su->backend;
+	bool seqpacket = g->seqpacket;
 	int r = greeter_read(g), fd;
 	uint32_t port = 0;
 
@@ -135,18 +156,35 @@ static void greeter_on_event(struct loop_source *src, uint32_t events)
 	if (r == 1)
 		r = greeter_parse(g->line, &port);
 	fd = greeter_release(g);
-	if (r < 0 || sb->incoming(sb->ctx, fd, port) < 0)
+	if (r < 0 || sb->incoming(sb->ctx, fd, port, seqpacket) < 0)
 		close(fd);
+}
+
+/* Out of descriptors: without this the client would wait, and the loop be told of it for ever. */
+static void unix_shed(struct stream_unix *su, int listener_fd)
+{
+	int fd;
+
+	if (su->spare_fd >= 0)
+		close(su->spare_fd);
+	fd = accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	su->spare_fd = fcntl(listener_fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static void unix_on_accept(struct loop_source *src, uint32_t events)
 {
-	struct stream_unix *su = container_of(src, struct stream_unix, src);
+	struct unix_listener *listener = container_of(src, struct unix_listener, src);
+	struct stream_unix *su = listener->su;
 	struct unix_greeter *g;
-	int fd = accept4(su->fd, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			unix_shed(su, listener->fd);
 		return;
+	}
 	if (su->greeter_count == UNIX_GREETERS_MAX)
 		close(greeter_release(TAILQ_FIRST(&su->greeters)));
 	g = calloc(1, sizeof(*g));
@@ -157,6 +195,7 @@ static void unix_on_accept(struct loop_source *src, uint32_t events)
 	}
 	g->su = su;
 	g->fd = fd;
+	g->seqpacket = listener->seqpacket;
 	TAILQ_INSERT_TAIL(&su->greeters, g, link);
 	su->greeter_count++;
 }
@@ -164,21 +203,26 @@ static void unix_on_accept(struct loop_source *src, uint32_t events)
 static int unix_start(struct stream_backend *sb)
 {
 	struct stream_unix *su = to_unix(sb);
+	int r = loop_add(su->loop, &su->stream.src, su->stream.fd, EPOLLIN, unix_on_accept);
 
-	return loop_add(su->loop, &su->src, su->fd, EPOLLIN, unix_on_accept);
+	if (!r && sb->seqpacket)
+		r = loop_add(
+			su->loop, &su->seqpacket.src, su->seqpacket.fd, EPOLLIN, unix_on_accept);
+	return r;
 }
 
-static int unix_connect(struct stream_backend *sb, uint32_t port)
+static int unix_connect(struct stream_backend *sb, uint32_t port, bool seqpacket)
 {
 	const struct stream_unix *su = to_unix(sb);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int CLEANUP_FD fd = -1;
 	int n;
 
-	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_%u", su->addr.sun_path, port);
+	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_%u", su->stream.addr.sun_path, port);
 	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX,
+		(seqpacket ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	/* A UNIX socket connects at once, or not: EAGAIN is a listener that is swamped. */
@@ -198,6 +242,15 @@ static int unix_accepted(struct stream_backend *sb, int fd, uint32_t host_port)
 	return 0;
 }
 
+static void listener_fini(struct unix_listener *listener)
+{
+	if (listener->fd < 0)
+		return;
+	loop_del(listener->su->loop, &listener->src);
+	close(listener->fd);
+	unlink(listener->addr.sun_path);
+}
+
 static void unix_free(struct stream_backend *sb)
 {
 	struct stream_unix *su = to_unix(sb);
@@ -205,9 +258,10 @@ static void unix_free(struct stream_backend *sb)
 
 	while ((g = TAILQ_FIRST(&su->greeters)))
 		close(greeter_release(g));
-	loop_del(su->loop, &su->src);
-	close(su->fd);
-	unlink(su->addr.sun_path);
+	listener_fini(&su->stream);
+	listener_fini(&su->seqpacket);
+	if (su->spare_fd >= 0)
+		close(su->spare_fd);
 	free(su);
 }
 
@@ -218,41 +272,61 @@ static const struct stream_backend_ops stream_unix_ops = {
 	.free = unix_free,
 };
 
-int stream_unix_new(
-	struct loop *loop, const char *path, struct stream_backend **ret, struct err *err)
+/* Bind and listen at @path followed by @suffix. Return: 0 or -errno with @err set. */
+static int listener_init(
+	struct unix_listener *listener, const char *path, const char *suffix, struct err *err)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un *addr = &listener->addr;
+	int type = listener->seqpacket ? SOCK_SEQPACKET : SOCK_STREAM;
 	int CLEANUP_FD fd = -1;
-	struct stream_unix *su;
+	size_t max = sizeof(addr->sun_path) - 1 - strlen(suffix);
 
-	if (!*path || strlen(path) >= sizeof(addr.sun_path))
+	if (!*path || strlen(path) > max)
 		return err_set(err, -ENAMETOOLONG,
-			"vsock socket %s: path must have 1 to %zu characters", path,
-			sizeof(addr.sun_path) - 1);
-	memcpy(addr.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+			"vsock socket %s: path must have 1 to %zu characters", path, max);
+	addr->sun_family = AF_UNIX;
+	snprintf(addr->sun_path, sizeof(addr->sun_path), "%s%s", path, suffix);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return err_errno(err, errno, "vsock socket %s", path);
-	su = calloc(1, sizeof(*su));
-	if (!su)
-		return err_set(err, -ENOMEM, "vsock socket %s: out of memory", path);
-	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		free(su);
+		return err_errno(err, errno, "vsock socket %s", addr->sun_path);
+	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0) {
 		if (errno == EADDRINUSE)
-			return err_set(err, -EADDRINUSE, "vsock socket %s: exists already", path);
-		return err_errno(err, errno, "vsock socket %s: can't be made", path);
+			return err_set(err, -EADDRINUSE, "vsock socket %s: exists already",
+				addr->sun_path);
+		return err_errno(err, errno, "vsock socket %s: can't be made", addr->sun_path);
 	}
 	if (listen(fd, UNIX_BACKLOG) < 0) {
-		free(su);
-		unlink(path);
-		return err_errno(err, errno, "vsock socket %s: can't listen", path);
+		unlink(addr->sun_path);
+		return err_errno(err, errno, "vsock socket %s: can't listen", addr->sun_path);
 	}
+	listener->fd = TAKE_FD(fd);
+	return 0;
+}
+
+int stream_unix_new(struct loop *loop, const char *path, bool seqpacket,
+	struct stream_backend **ret, struct err *err)
+{
+	struct stream_unix *su = calloc(1, sizeof(*su));
+	int r;
+
+	if (!su)
+		return err_set(err, -ENOMEM, "vsock socket %s: out of memory", path);
 	su->backend.ops = &stream_unix_ops;
+	su->backend.seqpacket = seqpacket;
 	su->loop = loop;
-	su->src.fd = -1;
-	su->fd = TAKE_FD(fd);
-	su->addr = addr;
+	su->stream = (struct unix_listener){.su = su, .src.fd = -1, .fd = -1};
+	su->seqpacket = su->stream;
+	su->seqpacket.seqpacket = true;
+	su->spare_fd = -1;
 	TAILQ_INIT(&su->greeters);
+	r = listener_init(&su->stream, path, "", err);
+	if (!r && seqpacket)
+		r = listener_init(&su->seqpacket, path, STREAM_UNIX_SEQPACKET_SUFFIX, err);
+	if (r < 0) {
+		unix_free(&su->backend);
+		return r;
+	}
+	su->spare_fd = fcntl(su->stream.fd, F_DUPFD_CLOEXEC, 0);
 	*ret = &su->backend;
 	return 0;
 }

@@ -16,7 +16,7 @@ static int fake_start(struct stream_backend *sb)
 	return 0;
 }
 
-static int fake_connect(struct stream_backend *sb, uint32_t port)
+static int fake_connect(struct stream_backend *sb, uint32_t port, bool seqpacket)
 {
 	struct fake_stream *fs = to_fake(sb);
 	int pair[2];
@@ -24,7 +24,8 @@ static int fake_connect(struct stream_backend *sb, uint32_t port)
 	fs->port = port;
 	if (fs->refuse)
 		return -fs->refuse;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, (seqpacket ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0,
+		    pair) < 0)
 		return -errno;
 	fs->peer = pair[1];
 	return pair[0];
@@ -62,20 +63,27 @@ struct fake_stream *fake_stream_new(void)
 	if (!fs)
 		abort();
 	fs->backend.ops = &fake_ops;
+	fs->backend.seqpacket = true;
 	fs->peer = fs->accepted_fd = -1;
 	return fs;
 }
 
-int fake_stream_incoming(struct fake_stream *fs, uint32_t port)
+int fake_stream_incoming_type(struct fake_stream *fs, uint32_t port, bool seqpacket)
 {
 	int pair[2], r;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, (seqpacket ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0,
+		    pair) < 0)
 		return -errno;
-	r = fs->backend.incoming(fs->backend.ctx, pair[0], port);
+	r = fs->backend.incoming(fs->backend.ctx, pair[0], port, seqpacket);
 	if (r == 0)
 		return pair[1];
 	close(pair[0]);
 	close(pair[1]);
 	return r;
+}
+
+int fake_stream_incoming(struct fake_stream *fs, uint32_t port)
+{
+	return fake_stream_incoming_type(fs, port, false);
 }

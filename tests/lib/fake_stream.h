@@ -26,4 +26,5 @@ struct fake_stream {
 
 struct fake_stream *fake_stream_new(void);
 /* A host client connects to guest port @port. Return: its end, or -errno. */
+int fake_stream_incoming_type(struct fake_stream *fs, uint32_t port, bool seqpacket);
 int fake_stream_incoming(struct fake_stream *fs, uint32_t port);

@@ -24,7 +24,7 @@ static uint32_t taken_port;
 static int refuse;
 static int closed_calls;
 
-static int incoming(void *ctx, int fd, uint32_t port)
+static int incoming(void *ctx, int fd, uint32_t port, bool seqpacket)
 {
 	if (refuse)
 		return -refuse;
@@ -52,7 +52,7 @@ static void setup_unix(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/v.sock", dir);
 	ck_assert_int_eq(loop_init(&loop), 0);
-	ck_assert_int_eq(stream_unix_new(&loop, path, &sb, NULL), 0);
+	ck_assert_int_eq(stream_unix_new(&loop, path, false, &sb, NULL), 0);
 	start();
 }
 
@@ -183,12 +183,12 @@ START_TEST(unix_guest_connects)
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd, peer;
 
 	setup_unix();
-	ck_assert_int_eq(sb->ops->connect(sb, 7777), -ENOENT);
+	ck_assert_int_eq(sb->ops->connect(sb, 7777, false), -ENOENT);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_7777", path);
 	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	ck_assert_int_eq(sb->ops->connect(sb, 7777), -ECONNREFUSED);
+	ck_assert_int_eq(sb->ops->connect(sb, 7777, false), -ECONNREFUSED);
 	ck_assert_int_eq(listen(listener, 1), 0);
-	fd = sb->ops->connect(sb, 7777);
+	fd = sb->ops->connect(sb, 7777, false);
 	ck_assert_int_ge(fd, 0);
 	peer = accept(listener, NULL, NULL);
 	ck_assert_int_eq(write(fd, "x", 1), 1);
@@ -208,13 +208,13 @@ START_TEST(unix_refused)
 	struct err err = {0};
 
 	setup_unix();
-	ck_assert_int_eq(stream_unix_new(&loop, path, &other, &err), -EADDRINUSE);
+	ck_assert_int_eq(stream_unix_new(&loop, path, false, &other, &err), -EADDRINUSE);
 	ck_assert_ptr_nonnull(strstr(err.msg, "exists already"));
 	memset(name, 'a', sizeof(name));
 	name[108] = 0;
-	ck_assert_int_eq(stream_unix_new(&loop, name, &other, &err), -ENAMETOOLONG);
-	ck_assert_int_eq(stream_unix_new(&loop, "", &other, &err), -ENAMETOOLONG);
-	ck_assert_int_eq(stream_unix_new(&loop, "/nonexistent/v", &other, &err), -ENOENT);
+	ck_assert_int_eq(stream_unix_new(&loop, name, false, &other, &err), -ENAMETOOLONG);
+	ck_assert_int_eq(stream_unix_new(&loop, "", false, &other, &err), -ENAMETOOLONG);
+	ck_assert_int_eq(stream_unix_new(&loop, "/nonexistent/v", false, &other, &err), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(err.msg, "No such file"));
 	ck_assert_ptr_null(other);
 	teardown_unix();
@@ -251,7 +251,7 @@ START_TEST(fd_guest_connects)
 	char byte;
 
 	setup_fd();
-	fd = sb->ops->connect(sb, 0x01020304);
+	fd = sb->ops->connect(sb, 0x01020304, false);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(io_recv_fd(channel, message, sizeof(message), &peer), 4);
 	ck_assert_mem_eq(message, "\4\3\2\1", 4);
@@ -271,7 +271,7 @@ START_TEST(fd_channel_full)
 
 	setup_fd();
 	for (int i = 0; i < 100000; i++) {
-		fd = sb->ops->connect(sb, 1);
+		fd = sb->ops->connect(sb, 1, false);
 		if (fd < 0)
 			break;
 		close(fd);
@@ -316,7 +316,7 @@ START_TEST(fd_peer_closes)
 	loop_step(&loop);
 	loop_step(&loop);
 	ck_assert_int_eq(closed_calls, 1);
-	ck_assert_int_lt(sb->ops->connect(sb, 1), 0);
+	ck_assert_int_lt(sb->ops->connect(sb, 1, false), 0);
 	teardown_fd();
 }
 END_TEST

@@ -9,6 +9,7 @@
 #include "tests/lib/fake_stream.h"
 #include "tests/lib/loop_step.h"
 #include "tests/lib/suite.h"
+#include "tests/lib/vsock_guest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,253 +17,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
-
-#define CID 42
-#define HOST 2
-#define GUEST_PORT 5000
-#define HOST_PORT 1024
-#define RX_SIZE 4096
-#define HDR sizeof(struct virtio_vsock_hdr)
-#define FEATURES (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
-#define GUEST_BUF (1U << 20)
-
-static struct loop loop;
-static struct fake_driver f;
-static struct fake_stream *host;
-static struct virtio_dev *dev;
-static uint64_t tx_gpa, rx_gpa;
-static unsigned int rx_posted;
-static uint32_t guest_fwd; /* the guest's fwd_cnt, for every packet */
-static uint32_t guest_buf;
-
-/* A packet from the device. */
-struct packet {
-	struct virtio_vsock_hdr hdr;
-	uint8_t data[VSOCK_PACKET_MAX];
-};
-
-static struct packet got;
-
-static void start(void)
-{
-	memset(f.ram, 0, f.next_gpa - FAKE_RAM_GPA);
-	f.next_gpa = FAKE_RAM_GPA;
-	ck_assert_int_eq(fake_driver_start(&f, dev, FEATURES), 0);
-	tx_gpa = fake_alloc(&f, HDR + VSOCK_BUF + 1, 16);
-	rx_gpa = fake_alloc(&f, RX_SIZE * 256, 16);
-	rx_posted = 0;
-}
-
-static void setup_inactive(void)
-{
-	fake_driver_init(&f);
-	ck_assert_int_eq(loop_init(&loop), 0);
-	host = fake_stream_new();
-	ck_assert_int_eq(vsock_new(&loop, CID, &host->backend, &dev), 0);
-	guest_fwd = 0;
-	guest_buf = GUEST_BUF;
-}
-
-/* Offer @count rx buffers of 4 KiB. */
-static void post_rx(unsigned int count)
-{
-	while (count--) {
-		uint64_t gpa = rx_gpa + RX_SIZE * (rx_posted++ % 256);
-
-		fake_add(&f.queues[VSOCK_RX], &(struct fake_buf){gpa, RX_SIZE, true}, 1);
-	}
-	fake_kick(&f, VSOCK_RX);
-}
-
-static void setup(void)
-{
-	setup_inactive();
-	start();
-	post_rx(128);
-}
-
-static void teardown(void)
-{
-	bool freed = false;
-
-	host->freed = &freed;
-	fake_driver_reset(&f);
-	dev->ops->free(dev);
-	ck_assert(freed);
-	loop_fini(&loop);
-	fake_driver_fini(&f);
-}
-
-static struct virtio_vsock_hdr header(uint16_t op, uint32_t guest_port, uint32_t host_port)
-{
-	return (struct virtio_vsock_hdr){
-		.src_cid = CID,
-		.dst_cid = HOST,
-		.src_port = guest_port,
-		.dst_port = host_port,
-		.type = VIRTIO_VSOCK_TYPE_STREAM,
-		.op = op,
-		.buf_alloc = guest_buf,
-		.fwd_cnt = guest_fwd,
-	};
-}
-
-/* Send any packet whose payload is @len bytes of @data. */
-static void send_packet(const struct virtio_vsock_hdr *hdr, const void *data, uint32_t len)
-{
-	uint8_t *mem = fake_ptr(&f, tx_gpa);
-	uint32_t id, used;
-
-	memcpy(mem, hdr, HDR);
-	if (len)
-		memcpy(mem + HDR, data, len);
-	fake_add(&f.queues[VSOCK_TX], &(struct fake_buf){tx_gpa, (uint32_t)HDR + len, false}, 1);
-	fake_kick(&f, VSOCK_TX);
-	if (!atomic_load(&dev->broken))
-		ck_assert(fake_used(&f.queues[VSOCK_TX], &id, &used));
-}
-
-static void send_op(uint16_t op, uint32_t flags)
-{
-	struct virtio_vsock_hdr hdr = header(op, GUEST_PORT, HOST_PORT);
-
-	hdr.flags = flags;
-	send_packet(&hdr, NULL, 0);
-}
-
-static void send_data(const void *data, uint32_t len)
-{
-	struct virtio_vsock_hdr hdr = header(VIRTIO_VSOCK_OP_RW, GUEST_PORT, HOST_PORT);
-
-	hdr.len = len;
-	send_packet(&hdr, data, len);
-}
-
-/* Take the next packet for the guest into got, and offer its buffer again. */
-static bool receive(void)
-{
-	struct fake_queue *fq = &f.queues[VSOCK_RX];
-	uint32_t id, used;
-
-	if (!fake_used(fq, &id, &used))
-		return false;
-	ck_assert_uint_ge(used, HDR);
-	memcpy(&got, fake_ptr(&f, fq->desc[id].addr), used);
-	ck_assert_uint_eq(used, HDR + got.hdr.len);
-	ck_assert_uint_eq(got.hdr.dst_cid, CID);
-	fake_add(fq, &(struct fake_buf){fq->desc[id].addr, RX_SIZE, true}, 1);
-	fake_kick(&f, VSOCK_RX);
-	return true;
-}
-
-static void expect_op(uint16_t op)
-{
-	ck_assert_msg(receive(), "no packet, op %d expected", op);
-	ck_assert_uint_eq(got.hdr.op, op);
-	ck_assert_uint_eq(got.hdr.src_cid, HOST);
-	ck_assert_uint_eq(got.hdr.type, VIRTIO_VSOCK_TYPE_STREAM);
-}
-
-static void expect_shutdown(uint32_t flags)
-{
-	expect_op(VIRTIO_VSOCK_OP_SHUTDOWN);
-	ck_assert_uint_eq(got.hdr.flags, flags);
-}
-
-static void expect_data(const char *text)
-{
-	expect_op(VIRTIO_VSOCK_OP_RW);
-	ck_assert_uint_eq(got.hdr.len, strlen(text));
-	ck_assert_mem_eq(got.data, text, strlen(text));
-}
-
-static void expect_host(int fd, const char *text)
-{
-	char buf[64];
-
-	ck_assert_int_eq(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), (int)strlen(text));
-	ck_assert_mem_eq(buf, text, strlen(text));
-}
-
-static void expect_host_eof(int fd)
-{
-	char byte;
-
-	ck_assert_int_eq(recv(fd, &byte, 1, MSG_DONTWAIT), 0);
-}
-
-static void host_write(int fd, const char *text)
-{
-	ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
-	loop_step(&loop);
-}
-
-/* A connection of the guest's. Return: the host's end. */
-static int connected(void)
-{
-	send_op(VIRTIO_VSOCK_OP_REQUEST, 0);
-	expect_op(VIRTIO_VSOCK_OP_RESPONSE);
-	return host->peer;
-}
-
-static unsigned int count_conns(void)
-{
-	return container_of(dev, struct vsock, dev)->count;
-}
-
-/* The byte at position @pos of a test stream. */
-static uint8_t pattern(uint32_t pos)
-{
-	return (uint8_t)(pos * 31 + (pos >> 8));
-}
-
-/*
- * Send like a driver that honours credit, until there is none left: the host's socket and the
- * ring are full. @told: the device's fwd_cnt as last seen. Return: bytes sent in all.
- */
-static uint32_t send_until_full(uint32_t *told)
-{
-	static uint8_t data[VSOCK_BUF];
-	uint32_t sent = 0;
-
-	for (;;) {
-		uint32_t credit = VSOCK_BUF - (sent - *told);
-
-		if (!credit)
-			return sent;
-		for (uint32_t i = 0; i < credit; i++)
-			data[i] = pattern(sent + i);
-		send_data(data, credit);
-		sent += credit;
-		ck_assert_uint_lt(sent, 64 << 20);
-		while (receive()) {
-			ck_assert_uint_eq(got.hdr.op, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
-			*told = got.hdr.fwd_cnt;
-		}
-	}
-}
-
-/* Read and check @len bytes of the test stream at the host, letting the device go on. */
-static void host_reads(int fd, uint32_t len)
-{
-	uint8_t data[4096];
-	unsigned int wrong = 0;
-
-	for (uint32_t pos = 0; pos < len;) {
-		ssize_t n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
-
-		if (n < 0 && errno == EAGAIN) {
-			loop_step(&loop);
-			n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
-		}
-		ck_assert_int_gt(n, 0);
-		/* Check's assertions are too slow for each byte. */
-		for (ssize_t i = 0; i < n; i++)
-			wrong += data[i] != pattern(pos + (uint32_t)i);
-		pos += (uint32_t)n;
-	}
-	ck_assert_uint_eq(wrong, 0);
-}
 
 START_TEST(config_space)
 {
@@ -482,10 +236,12 @@ START_TEST(guest_credit_is_honoured)
 	send_op(VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0);
 	expect_data("abcd");
 	expect_op(VIRTIO_VSOCK_OP_CREDIT_REQUEST);
-	/* A buffer that shrinks below what is in flight is no credit, not a lot. */
+	/*
+	 * A buffer that shrinks below what is in flight is no credit, not a lot. Nor is an answer
+	 * without credit asked for again: the two sides would never end.
+	 */
 	guest_buf = 2;
 	send_op(VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0);
-	expect_op(VIRTIO_VSOCK_OP_CREDIT_REQUEST);
 	ck_assert(!receive());
 	guest_buf = 100;
 	guest_fwd = 14;
