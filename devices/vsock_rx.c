@@ -18,7 +18,7 @@
  *              ^----------------^------------------^---- one array of iovecs
  *
  * How much it will be is guessed from the last time: a read that filled all it was given asks for
- * four times as much next time, one that didn't for what it got.
+ * four times as much next time, one that didn't for what it got, or a quarter of what it asked for.
  */
 
 /* Chains served before other sources have their turn. */
@@ -213,7 +213,7 @@ static int conn_read(struct vsock_conn *conn, const struct virtq_chain *chain)
 	gather_start(g);
 	if (!gather_add(g, chain))
 		return -EPROTO;
-	if (!conn->gather)
+	if (conn->gather < VSOCK_GATHER_FIRST)
 		conn->gather = VSOCK_GATHER_FIRST;
 	gather_more(conn->vsock, credit < conn->gather ? credit : conn->gather, credit);
 	msg.msg_iovlen = g->iov_count;
@@ -230,7 +230,7 @@ static int conn_read(struct vsock_conn *conn, const struct virtq_chain *chain)
 	conn->readable = (uint32_t)n == g->room || conn->host_ends;
 	conn->sent_cnt += (uint32_t)n;
 	if ((uint32_t)n < g->room)
-		conn->gather = (uint32_t)n;
+		conn->gather = conn->gather / 4 > (uint32_t)n ? conn->gather / 4 : (uint32_t)n;
 	else if (g->room >= conn->gather && conn->gather < VSOCK_GATHER_LAST)
 		conn->gather *= 4;
 	return (int)gather_push(conn, chain, (uint32_t)n);

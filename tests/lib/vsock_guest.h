@@ -42,14 +42,19 @@ struct packet {
 
 static struct packet got;
 
-static inline void start(void)
+static inline void start_with(uint64_t features)
 {
 	memset(f.ram, 0, f.next_gpa - FAKE_RAM_GPA);
 	f.next_gpa = FAKE_RAM_GPA;
-	ck_assert_int_eq(fake_driver_start(&f, dev, FEATURES), 0);
+	ck_assert_int_eq(fake_driver_start(&f, dev, features), 0);
 	tx_gpa = fake_alloc(&f, HDR + VSOCK_BUF + 1, 16);
 	rx_gpa = fake_alloc(&f, RX_SIZE * 256, 16);
 	rx_posted = 0;
+}
+
+static inline void start(void)
+{
+	start_with(FEATURES);
 }
 
 static inline void setup_inactive(void)
