@@ -127,6 +127,31 @@ START_TEST(hypervisor_and_deadline_are_added)
 }
 END_TEST
 
+START_TEST(avx_needs_xsave)
+{
+	struct cpuid_cpu cpu = {.count = 1};
+
+	offer(true);
+	add(7, 0)->ebx = UINT32_MAX;
+	add(0xd, 0)->eax = 7;
+	cpuid_fill(cpuid, &cpu);
+	ck_assert_uint_ne(leaf(1, 0)->ecx & 1u << 28, 0);
+	ck_assert_uint_eq(leaf(7, 0)->ebx, UINT32_MAX);
+	ck_assert_uint_eq(leaf(0xd, 0)->eax, 7);
+	offer(true);
+	add(7, 0)->ebx = UINT32_MAX;
+	add(0xd, 0)->eax = 7;
+	cpuid->entries[1].ecx &= ~(1u << 26);
+	cpuid_fill(cpuid, &cpu);
+	ck_assert_uint_eq(leaf(1, 0)->ecx & (1u << 12 | 1u << 27 | 1u << 28 | 1u << 29), 0);
+	/* AVX2 and AVX-512 go, BMI2 stays. */
+	ck_assert_uint_eq(leaf(7, 0)->ebx & (1u << 5 | 1u << 16 | 1u << 31), 0);
+	ck_assert_uint_ne(leaf(7, 0)->ebx & 1u << 8, 0);
+	ck_assert_uint_eq(leaf(0xd, 0)->eax, 0);
+	ck_assert_uint_eq(leaf(0x80000001, 0)->ecx & (1u << 11 | 1u << 16), 0);
+}
+END_TEST
+
 static uint32_t bits_for(uint32_t count)
 {
 	uint32_t bits = 0;
@@ -204,4 +229,4 @@ END_TEST
 
 SUITE_CASES("x86_cpuid", NULL, NULL, {virtualization_is_hidden}, {counters_are_hidden, 2},
 	{the_rest_of_the_features_is_kept, 2}, {hypervisor_and_deadline_are_added},
-	{topology_of_every_size, 2}, {a_full_table_is_left_whole})
+	{avx_needs_xsave}, {topology_of_every_size, 2}, {a_full_table_is_left_whole})

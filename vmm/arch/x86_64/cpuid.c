@@ -21,6 +21,7 @@
 #define LEAF1_ECX_VMX (1u << 5)
 #define LEAF1_ECX_PDCM (1u << 15)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
+#define LEAF1_ECX_XSAVE (1u << 26)
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
 #define LEAF1_EDX_DS (1u << 21)
 #define LEAF1_EDX_HTT (1u << 28)
@@ -103,6 +104,46 @@ static void set_cache_leaf(struct kvm_cpuid_entry2 *e, uint32_t sharing_last)
 static void clear(struct kvm_cpuid_entry2 *e)
 {
 	e->eax = e->ebx = e->ecx = e->edx = 0;
+}
+
+/*
+ * Instructions on registers that only XSAVE can enable. On a host that hides XSAVE from KVM, but
+ * not these, a guest that believes in them dies of an invalid instruction.
+ */
+static const struct {
+	uint32_t function, index;
+	uint32_t eax, ebx, ecx, edx;
+} needs_xsave[] = {
+	/* FMA, OSXSAVE, AVX, F16C */
+	{0x1, 0, .ecx = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29},
+	/* AVX2, MPX, AVX-512; VBMI, PKU and its switch, VBMI2, VAES, VPCLMULQDQ, VNNI, BITALG,
+	 * VPOPCNTDQ; 4VNNIW, 4FMAPS, VP2INTERSECT, AMX, FP16 */
+	{0x7, 0,
+		.ebx = 1u << 5 | 1u << 14 | 1u << 16 | 1u << 17 | 1u << 21 | 1u << 26 | 1u << 27 |
+		       1u << 28 | 1u << 30 | 1u << 31,
+		.ecx = 1u << 1 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 9 | 1u << 10 | 1u << 11 |
+		       1u << 12 | 1u << 14,
+		.edx = 1u << 2 | 1u << 3 | 1u << 8 | 1u << 22 | 1u << 23 | 1u << 24 | 1u << 25},
+	/* SHA512, SM3, SM4, AVX-VNNI, BF16, AMX-FP16, AVX-IFMA; INT8, NE-CONVERT, AMX-COMPLEX,
+	 * INT16, AVX10, APX */
+	{0x7, 1, .eax = 1u << 0 | 1u << 1 | 1u << 2 | 1u << 4 | 1u << 5 | 1u << 21 | 1u << 23,
+		.edx = 1u << 4 | 1u << 5 | 1u << 8 | 1u << 10 | 1u << 19 | 1u << 21},
+	{0xd, 0, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX},
+	{0xd, 1, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX},
+	/* XOP, LWP, FMA4 */
+	{0x80000001, 0, .ecx = 1u << 11 | 1u << 15 | 1u << 16},
+};
+
+static void hide_without_xsave(struct kvm_cpuid_entry2 *e)
+{
+	for (size_t i = 0; i < sizeof(needs_xsave) / sizeof(needs_xsave[0]); i++) {
+		if (needs_xsave[i].function != e->function || needs_xsave[i].index != e->index)
+			continue;
+		e->eax &= ~needs_xsave[i].eax;
+		e->ebx &= ~needs_xsave[i].ebx;
+		e->ecx &= ~needs_xsave[i].ecx;
+		e->edx &= ~needs_xsave[i].edx;
+	}
 }
 
 /* The entry as this vCPU sees it; entries that name no CPU stay as KVM gave them. */
@@ -191,14 +232,25 @@ static bool is_amd(const struct kvm_cpuid2 *cpuid)
 	return false;
 }
 
+static bool has_xsave(const struct kvm_cpuid2 *cpuid)
+{
+	for (uint32_t i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == 1)
+			return cpuid->entries[i].ecx & LEAF1_ECX_XSAVE;
+	return false;
+}
+
 void cpuid_fill(struct kvm_cpuid2 *cpuid, const struct cpuid_cpu *cpu)
 {
-	bool amd = is_amd(cpuid);
+	bool amd = is_amd(cpuid), xsave = has_xsave(cpuid);
 
 	add_topology_subleaf(cpuid, 0xb);
 	add_topology_subleaf(cpuid, 0x1f);
-	for (uint32_t i = 0; i < cpuid->nent; i++)
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
 		set_entry(&cpuid->entries[i], cpu, amd);
+		if (!xsave)
+			hide_without_xsave(&cpuid->entries[i]);
+	}
 }
 
 /* Asked for once a VM: on a host that is a guest itself, each of the leaves is an exit. */

@@ -32,10 +32,10 @@ struct cpuid_cpu {
  * @cpuid:	room for CPUID_ENTRIES_MAX entries
  *
  * The features are the host's, but for those that nothing here stands behind: performance counters
- * (leaf 0xa, and all that names them) and, unless asked for, hardware virtualization. KVM's own
- * leaves at 0x40000000 stay. The topology is one socket of single-threaded cores that share the
- * last cache, APIC id = index, told the same way by every leaf that tells it: 1, 4, 0xb and 0x1f
- * of Intel's, 1, 0x80000008, 0x8000001d and 0x8000001e of AMD's.
+ * (leaf 0xa, and all that names them), what needs XSAVE where that is missing, and, unless asked
+ * for, hardware virtualization. KVM's own leaves at 0x40000000 stay. The topology is one socket of
+ * single-threaded cores that share the last cache, APIC id = index, told the same way by every leaf
+ * that tells it: 1, 4, 0xb and 0x1f of Intel's, 1, 0x80000008, 0x8000001d and 0x8000001e of AMD's.
  *
  * Spec: Intel SDM 2A, CPUID; AMD APM 3, appendix E.
  */
