@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <linux/mman.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -24,11 +24,10 @@ static unsigned long long read_count(const char *path)
 {
 	int CLEANUP_FD fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[32] = "";
-	unsigned long long count = 0;
 
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || sscanf(text, "%llu", &count) != 1)
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
 		return 0;
-	return count;
+	return strtoull(text, NULL, 10);
 }
 
 /* Pages are reserved with the mapping, so that a guest doesn't die for want of one later. */

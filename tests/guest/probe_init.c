@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -77,6 +78,14 @@ static int count_cpus(void)
 			count++;
 	}
 	return count;
+}
+
+/* For a machine with so many CPUs that binding a process to each takes minutes in an emulated host.
+ */
+static void online(void)
+{
+	say("probe: online %ld\n", sysconf(_SC_NPROCESSORS_ONLN));
+	power_off();
 }
 
 static void info(void)
@@ -254,6 +263,110 @@ static void console(void)
 	power_off();
 }
 
+/* Tell each line of a file that begins with one of the words, without its blanks at either end. */
+static void tell_lines(const char *path, const char *a, const char *b)
+{
+	char line[4096];
+	FILE *file = fopen(path, "r");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		char *text = line + strspn(line, " \t");
+
+		text[strcspn(text, "\n")] = '\0';
+		if (!strncmp(text, a, strlen(a)) || !strncmp(text, b, strlen(b)))
+			say("probe: %s\n", text);
+	}
+	if (file)
+		fclose(file);
+}
+
+static bool cpu_has(const char *flag)
+{
+	char *line = NULL, *word, *saved;
+	size_t size = 0;
+	bool found = false;
+	FILE *file = fopen("/proc/cpuinfo", "r");
+
+	while (file && getline(&line, &size, file) > 0 && strncmp(line, "flags", 5))
+		continue;
+	for (word = strtok_r(line, " \t\n", &saved); word; word = strtok_r(NULL, " \t\n", &saved))
+		found |= !strcmp(word, flag);
+	return found;
+}
+
+static uint8_t port_in(uint16_t port)
+{
+	uint8_t value;
+
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static void port_out(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+/* What kind of machine this is: CPU features and topology, and its memory map. */
+static void machine(void)
+{
+	static const char *const flags[] = {
+		"hypervisor", "x2apic", "tsc_deadline_timer", "svm", "vmx"};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		say("probe: %s %s\n", flags[i], cpu_has(flags[i]) ? "yes" : "no");
+	tell_lines("/proc/cpuinfo", "physical id", "core id");
+	tell_lines("/proc/cpuinfo", "siblings", "cpu cores");
+	tell_lines("/sys/devices/system/cpu/cpu0/cache/index3/shared_cpu_list", "", "");
+	say("probe: vmgenid %s\n",
+		access("/sys/bus/platform/drivers/vmgenid/HULL0001:00", F_OK) ? "no" : "yes");
+	tell_lines("/proc/iomem", "0", "1");
+	power_off();
+}
+
+/* Which parts of a PC there are, for a kernel that lets a process use ports. */
+static void ports(void)
+{
+	if (ioperm(0, 0x400, 1))
+		fail("ports");
+	/* A PIC keeps its mask; a timer's count and a clock's status read as something. */
+	port_out(0x21, 0xa5);
+	say("probe: pic %s\n", port_in(0x21) == 0xa5 ? "yes" : "no");
+	say("probe: pit %s\n",
+		(port_in(0x40) & port_in(0x40) & port_in(0x40)) == 0xff ? "no" : "yes");
+	port_out(0x70, 0x0d);
+	say("probe: rtc %s\n", port_in(0x71) == 0x80 ? "yes" : "no");
+	port_out(0x64, 0xaa);
+	say("probe: keyboard controller %s\n", port_in(0x60) == 0x55 ? "yes" : "no");
+	power_off();
+}
+
+/* Write, read back and compare on all disks at once, over and over. */
+static void load(void)
+{
+	uint8_t *data = mmap(
+		NULL, PATTERN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char path[] = "/dev/vda";
+	int disks = 0, good = 0, status;
+
+	for (; path[7] <= 'z' && !access(path, F_OK); path[7]++, disks++) {
+		if (fork())
+			continue;
+		for (int round = 0; round < 3; round++)
+			if (!disk_write(path, data) || !disk_check(path, data))
+				_exit(1);
+		_exit(0);
+	}
+	for (int i = 0; i < disks; i++)
+		good += wait(&status) > 0 && !status;
+	say("probe: %d disks, %d good\n", disks, good);
+	tell_lines("/proc/interrupts", "CPU", "ERR");
+	/* Without ACPI a machine can only reset. */
+	if (access("/sys/firmware/acpi/tables", F_OK))
+		restart();
+	power_off();
+}
+
 static const struct {
 	const char *word;
 	void (*run)(void);
@@ -262,7 +375,11 @@ static const struct {
 	{"reboot", restart},
 	{"hang", hang},
 	{"info", info},
+	{"online", online},
 	{"memory", memory},
+	{"machine", machine},
+	{"ports", ports},
+	{"load", load},
 	{"disk", disk},
 	{"disk-hold", disk_hold},
 	{"vsock", vsock},

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests with memory above 4 GiB, on a host that has more than they."""
+import re
+
 from guest import debian_kernel, expect_end, said, vmm
-from harness import BUSYBOX, LONG_DEADLINE, WorkDir, check, hull
+from harness import BUSYBOX, LONG_DEADLINE, WorkDir, check, equal, hull
 
 
 def test_memory_above_4_gib():
@@ -17,6 +19,14 @@ def test_memory_of_5_gib_is_seen():
         result = expect_end(vmm(work, "info", memory="5G"), 0)
         mib = int(said(result, r"memory (\d+) MiB").group(1))
         check(4900 <= mib <= 5120, "MiB:", mib)
+
+
+def test_memory_map():
+    with WorkDir() as work:
+        result = expect_end(vmm(work, "machine", memory="5G"), 0)
+        ram = re.findall(r"^probe: ([0-9a-f]+)-([0-9a-f]+) : System RAM$", result.out.decode(), re.M)
+        equal([tuple(int(word, 16) for word in pair) for pair in ram],
+              [(0x1000, 0x9fbff), (1 << 20, (3 << 30) - 1), (4 << 30, (6 << 30) - 1)], "RAM")
 
 
 def test_debian_kernel_sees_it():
