@@ -367,6 +367,127 @@ static void load(void)
 	power_off();
 }
 
+static void wait_for_line(void)
+{
+	char line[16];
+
+	if (!fgets(line, sizeof(line), stdin))
+		pause();
+}
+
+/* Use @mib of memory, and free it again. */
+static void use_memory(size_t mib)
+{
+	size_t size = mib << 20;
+	uint8_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		fail("memory");
+		return;
+	}
+	madvise(p, size, MADV_HUGEPAGE);
+	for (size_t at = 0; at < size; at += PAGE_SIZE)
+		p[at] = 1;
+	say("probe: used\n");
+	wait_for_line();
+	munmap(p, size);
+	say("probe: freed\n");
+}
+
+static void free_pages(void)
+{
+	use_memory(160);
+	wait_for_line();
+	/* They are still good for something. */
+	use_memory(160);
+	power_off();
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		fail(path);
+	close(fd);
+}
+
+static unsigned long long free_mib(void)
+{
+	struct sysinfo si;
+
+	sysinfo(&si);
+	return (unsigned long long)si.freeram * si.mem_unit >> 20;
+}
+
+#define BALLOON_DRIVER "/sys/bus/virtio/drivers/virtio_balloon/"
+
+/* Take the balloon's driver away, use memory, and let the balloon have what is free then. */
+static void balloon(void)
+{
+	char name[] = "virtio0";
+
+	for (; name[6] < '9'; name[6]++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), BALLOON_DRIVER "%s", name);
+		if (!access(path, F_OK))
+			break;
+	}
+	write_file(BALLOON_DRIVER "unbind", name);
+	say("probe: unbound, free %llu MiB\n", free_mib());
+	use_memory(160);
+	wait_for_line();
+	write_file(BALLOON_DRIVER "bind", name);
+	say("probe: bound\n");
+	wait_for_line();
+	say("probe: inflated, free %llu MiB\n", free_mib());
+	write_file(BALLOON_DRIVER "unbind", name);
+	say("probe: deflated, free %llu MiB\n", free_mib());
+	use_memory(160);
+	power_off();
+}
+
+static void rng(void)
+{
+	uint8_t data[64] = {0};
+	unsigned int set = 0;
+	char name[64] = "";
+	int fd = open("/sys/class/misc/hw_random/rng_current", O_RDONLY);
+
+	if (read(fd, name, sizeof(name) - 1) < 0)
+		fail("rng_current");
+	close(fd);
+	say("probe: rng %s", name);
+	fd = open("/dev/hwrng", O_RDONLY);
+	for (size_t n = 0; n < sizeof(data);) {
+		ssize_t got = read(fd, data + n, sizeof(data) - n);
+
+		if (got <= 0) {
+			fail("hwrng");
+			return;
+		}
+		n += (size_t)got;
+	}
+	for (size_t i = 0; i < sizeof(data); i++)
+		set += (unsigned int)__builtin_popcount(data[i]);
+	say("probe: bits %u of 512\n", set);
+	power_off();
+}
+
+/* More output than a reader that stopped has room for. */
+static void flood(void)
+{
+	static char line[1000];
+
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (int i = 0; i < 80; i++)
+		if (write(STDOUT_FILENO, line, sizeof(line)) < 0)
+			return;
+	power_off();
+}
+
 static const struct {
 	const char *word;
 	void (*run)(void);
@@ -384,6 +505,10 @@ static const struct {
 	{"disk-hold", disk_hold},
 	{"vsock", vsock},
 	{"console", console},
+	{"free-pages", free_pages},
+	{"balloon", balloon},
+	{"rng", rng},
+	{"flood", flood},
 };
 
 static const char *find_word(void)
