@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from guest import CMDLINE, expect_end, said, start_vmm, vmm
+from guest import expect_end, said, start_vmm, vmm
 from harness import END_DEADLINE, WorkDir, check, equal, finish, match, read_until, wait_for
 
 USED_MIB = 160  # what the probe uses and frees
@@ -59,13 +59,11 @@ def test_inflating_gives_memory_back():
         answer(process)
         read_until(process.stdout, "probe: bound")
         low = wait_for(lambda: (now := rss_mib(process.pid)) <= used - 100 and now, "memory given back")
-        # Inflated to the end: nothing changes any more.
-        wait_for(lambda: abs(rss_mib(process.pid) - (time.sleep(0.5) or rss_mib(process.pid))) == 0, "the balloon's end")
         answer(process)
         out = read_until(process.stdout, "probe: used")
         inflated = int(match(r"inflated, free (\d+) MiB", out, "console").group(1))
         deflated = int(match(r"deflated, free (\d+) MiB", out, "console").group(1))
-        check(inflated < deflated - 100, "free memory: inflated", inflated, "deflated", deflated)
+        check(inflated < deflated - 80, "free memory: inflated", inflated, "deflated", deflated)
         # What it got back is good for something.
         check(rss_mib(process.pid) >= low + USED_MIB - 64, "resident after use: only", rss_mib(process.pid))
         answer(process)
@@ -98,17 +96,16 @@ def switches(pid):
 
 
 def test_idle_devices_cost_nothing():
-    # Linux asks for random numbers by itself, 5 s and up to a minute apart; a guest that does isn't idle.
-    cmdline = CMDLINE + " rng_core.default_quality=0"
     with WorkDir() as work:
         disk, sock = os.path.join(work, "disk"), os.path.join(work, "vsock")
         with open(disk, "wb") as file:
             file.truncate(1 << 20)
-        process = start_vmm(work, "hang", "--disk", disk, "--vsock", f"cid=5,uds={sock}", "--rng", "--balloon",
-                            "size=0,reporting,deflate-on-oom", "--serial", "stdio", cmdline=cmdline)
-        read_until(process.stdout, "probe: hanging")
-        # What the start leaves to do: the console's last bytes, free pages, the pool of random numbers.
+        process = start_vmm(work, "idle", "--disk", disk, "--vsock", f"cid=5,uds={sock}", "--rng", "--balloon",
+                            "size=0,reporting,deflate-on-oom", "--serial", "stdio")
+        read_until(process.stdout, "probe: idle")
+        # What the start leaves to do: the console's last bytes, the first report of free pages.
         quiet = [switches(process.pid), time.monotonic()]
+
         def settled():
             now = switches(process.pid)
             if now != quiet[0]:
