@@ -8,6 +8,7 @@ import subprocess
 from harness import DEADLINE, KERNEL, STAGE, TOP, VMM, Result, Skip, check, finish, match, short, start
 
 PROBE = os.path.join(TOP, "build", "release", "tests", "guest", "probe-init")
+VSOCK_INIT = os.path.join(TOP, "build", "release", "tests", "guest", "vsock-init")
 CMDLINE = "console=ttyS0 quiet panic=-1"
 
 
@@ -18,9 +19,9 @@ def newc(number, name, mode, data=b"", device=(0, 0)):
     return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
 
 
-def initramfs(path, word=None):
+def initramfs(path, word=None, program=PROBE):
     """Write an initramfs whose init is the probe; word is what it does when the command line doesn't say."""
-    with open(PROBE, "rb") as file:
+    with open(program, "rb") as file:
         init = file.read()
     data = newc(1, "dev", stat.S_IFDIR | 0o755) + newc(2, "dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     data += newc(3, "init", stat.S_IFREG | 0o755, init)

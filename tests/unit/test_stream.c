@@ -11,8 +11,10 @@
 #include "tests/lib/suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -21,6 +23,7 @@ static struct stream_backend *sb;
 static char dir[32], path[64];
 static int taken = -1; /* what incoming got */
 static uint32_t taken_port;
+static bool taken_seqpacket;
 static int refuse;
 static int closed_calls;
 
@@ -30,6 +33,7 @@ static int incoming(void *ctx, int fd, uint32_t port, bool seqpacket)
 		return -refuse;
 	taken = fd;
 	taken_port = port;
+	taken_seqpacket = seqpacket;
 	return 0;
 }
 
@@ -46,14 +50,19 @@ static void start(void)
 	refuse = 0;
 }
 
-static void setup_unix(void)
+static void setup_unix_with(bool seqpacket)
 {
 	snprintf(dir, sizeof(dir), "/tmp/hull-stream-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/v.sock", dir);
 	ck_assert_int_eq(loop_init(&loop), 0);
-	ck_assert_int_eq(stream_unix_new(&loop, path, false, &sb, NULL), 0);
+	ck_assert_int_eq(stream_unix_new(&loop, path, seqpacket, &sb, NULL), 0);
 	start();
+}
+
+static void setup_unix(void)
+{
+	setup_unix_with(false);
 }
 
 static void teardown_unix(void)
@@ -64,14 +73,19 @@ static void teardown_unix(void)
 	loop_fini(&loop);
 }
 
-static int dial(void)
+static int dial_type(int type, const char *suffix)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
-	strcpy(addr.sun_path, path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s%s", path, suffix);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	return fd;
+}
+
+static int dial(void)
+{
+	return dial_type(SOCK_STREAM, "");
 }
 
 static void say(int fd, const char *text)
@@ -221,6 +235,124 @@ START_TEST(unix_refused)
 }
 END_TEST
 
+START_TEST(unix_seqpacket_host_connects)
+{
+	char buf[64];
+	int fd;
+
+	setup_unix_with(true);
+	fd = dial_type(SOCK_SEQPACKET, ".seqpacket");
+	say(fd, "CONNECT 77\n");
+	ck_assert_int_ge(taken, 0);
+	ck_assert_uint_eq(taken_port, 77);
+	ck_assert(taken_seqpacket);
+	ck_assert_int_eq(sb->ops->accepted(sb, taken, 5), 0);
+	ck_assert_int_eq(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), 5);
+	ck_assert_mem_eq(buf, "OK 5\n", 5);
+	close(taken);
+	close(fd);
+	/* The other listener goes on giving streams. */
+	fd = dial();
+	say(fd, "CONNECT 78\n");
+	ck_assert_uint_eq(taken_port, 78);
+	ck_assert(!taken_seqpacket);
+	close(taken);
+	close(fd);
+	teardown_unix();
+}
+END_TEST
+
+START_TEST(unix_seqpacket_bad_lines)
+{
+	static const char *const lines[] = {"CONNECT 77", "CONNECT 77\nmore", "CONNECT 7\n\n", "\n",
+		"CONNECT 00000000000000000000000000000077\n"};
+
+	setup_unix_with(true);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		int fd = dial_type(SOCK_SEQPACKET, ".seqpacket");
+
+		say(fd, lines[i]);
+		ck_assert_int_eq(taken, -1);
+		expect_closed(fd);
+		close(fd);
+	}
+	teardown_unix();
+}
+END_TEST
+
+START_TEST(unix_seqpacket_guest_connects)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), fd;
+
+	setup_unix_with(true);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_7777", path);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+	ck_assert_int_eq(sb->ops->connect(sb, 7777, false), -EPROTOTYPE);
+	fd = sb->ops->connect(sb, 7777, true);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	close(listener);
+	unlink(addr.sun_path);
+	teardown_unix();
+}
+END_TEST
+
+START_TEST(unix_seqpacket_path_taken)
+{
+	struct stream_backend *other = NULL;
+	char file[80];
+	struct err err = {0};
+
+	setup_unix();
+	snprintf(file, sizeof(file), "%s/w.seqpacket", dir);
+	close(open(file, O_CREAT | O_CLOEXEC, 0600));
+	*strrchr(file, '.') = 0;
+	ck_assert_int_eq(stream_unix_new(&loop, file, true, &other, &err), -EADDRINUSE);
+	ck_assert_ptr_nonnull(strstr(err.msg, "w.seqpacket: exists already"));
+	/* Nothing is left of the first. */
+	ck_assert_int_eq(access(file, F_OK), -1);
+	strcat(file, ".seqpacket");
+	unlink(file);
+	teardown_unix();
+}
+END_TEST
+
+START_TEST(unix_out_of_descriptors)
+{
+	struct rlimit limit, old;
+	int fds[64], fd, next;
+
+	setup_unix();
+	getrlimit(RLIMIT_NOFILE, &old);
+	fd = dial();
+	/* All that are free below the limit are taken. */
+	next = dup(0);
+	limit = (struct rlimit){(rlim_t)next + 4, old.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (int i = 0; i < 64; i++)
+		fds[i] = fcntl(0, F_DUPFD_CLOEXEC, 0);
+	ck_assert_int_eq(fds[63], -1);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	/* loop_step() itself needs one. */
+	close(next);
+	loop_step(&loop);
+	expect_closed(fd);
+	for (int i = 0; i < 64; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	setrlimit(RLIMIT_NOFILE, &old);
+	close(fd);
+	fd = dial();
+	say(fd, "CONNECT 5\n");
+	ck_assert_int_ge(taken, 0);
+	close(taken);
+	close(fd);
+	teardown_unix();
+}
+END_TEST
+
 /* Over a channel */
 
 static int channel;
@@ -350,5 +482,7 @@ START_TEST(fd_refused)
 END_TEST
 
 SUITE("stream", unix_host_connects, unix_bad_lines, unix_silent_clients, unix_guest_connects,
-	unix_refused, fd_guest_connects, fd_channel_full, fd_host_connects, fd_peer_closes,
-	fd_garbage, fd_refused)
+	unix_refused, unix_seqpacket_host_connects, unix_seqpacket_bad_lines,
+	unix_seqpacket_guest_connects, unix_seqpacket_path_taken, unix_out_of_descriptors,
+	fd_guest_connects, fd_channel_full, fd_host_connects, fd_peer_closes, fd_garbage,
+	fd_refused)
