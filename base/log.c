@@ -14,6 +14,7 @@
 
 static enum log_level log_level = LOG_WARN;
 static const char *log_program = "hull";
+static void (*log_output)(enum log_level level, const char *origin, const char *text);
 
 static const char *const log_names[] = {
 	[LOG_ERROR] = "error",
@@ -28,15 +29,24 @@ void log_setup(const char *program, enum log_level level)
 	log_level = level;
 }
 
+void log_redirect(void (*fn)(enum log_level level, const char *origin, const char *text))
+{
+	log_output = fn;
+}
+
 int log_level_parse(const char *word)
 {
 	for (int i = LOG_ERROR; i <= LOG_DEBUG; i++)
 		if (!strcasecmp(word, log_names[i]))
 			return i;
-	return strcasecmp(word, "warning") ? -EINVAL : LOG_WARN;
+	if (!strcasecmp(word, "warning"))
+		return LOG_WARN;
+	if (!strcasecmp(word, "trace"))
+		return LOG_DEBUG;
+	return strcasecmp(word, "off") ? -EINVAL : LOG_OFF;
 }
 
-void log_at(enum log_level level, const char *fmt, ...)
+void log_at(enum log_level level, const char *origin, const char *fmt, ...)
 {
 	char line[LOG_LINE_MAX];
 	int saved = errno;
@@ -45,6 +55,14 @@ void log_at(enum log_level level, const char *fmt, ...)
 
 	if (level > log_level)
 		return;
+	if (log_output) {
+		va_start(ap, fmt);
+		vsnprintf(line, sizeof(line), fmt, ap);
+		va_end(ap);
+		log_output(level, origin, line);
+		errno = saved;
+		return;
+	}
 	/* An error reads like any program's error; the other levels name themselves. */
 	if (level == LOG_ERROR)
 		snprintf(line, sizeof(line), "%s: ", log_program);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 enum log_level {
+	LOG_OFF = -1,
 	LOG_ERROR, /* the user must act */
 	LOG_WARN,  /* something was ignored */
 	LOG_INFO,  /* lifecycle */
@@ -22,24 +23,39 @@ void log_setup(const char *program, enum log_level level);
 
 /*
  * log_level_parse() - the level a word names
- * @word:	"error", "warn" or "warning", "info", "debug"; any case
+ * @word:	"error", "warn" or "warning", "info", "debug" or "trace", "off"; any case
  *
  * Return: the level, or -EINVAL.
  */
 int log_level_parse(const char *word);
 
 /*
+ * log_redirect() - have lines that are on go to @fn instead of stderr
+ * @fn:		gets the origin, "FILE:LINE", and the text without level, program and newline; NULL:
+ *		stderr again
+ *
+ * Context: while no other thread logs.
+ */
+void log_redirect(void (*fn)(enum log_level level, const char *origin, const char *text));
+
+/*
  * log_at() - write one line if @level is on
+ * @origin:	LOG_ORIGIN
  *
  * The line is written with a single write(2) and cut at 1 KiB; errno is kept.
  * Context: any thread.
  */
-void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_at(enum log_level level, const char *origin, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
-#define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
-#define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
-#define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
-#define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+#define LOG_TEXT(x) #x
+#define LOG_LINE(line) LOG_TEXT(line)
+#define LOG_ORIGIN __FILE__ ":" LOG_LINE(__LINE__)
+
+#define log_error(...) log_at(LOG_ERROR, LOG_ORIGIN, __VA_ARGS__)
+#define log_warn(...) log_at(LOG_WARN, LOG_ORIGIN, __VA_ARGS__)
+#define log_info(...) log_at(LOG_INFO, LOG_ORIGIN, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_DEBUG, LOG_ORIGIN, __VA_ARGS__)
 
 /* A budget for lines that a guest can trigger: LOG_LIMIT_BURST in LOG_LIMIT_PERIOD_MS, the rest
  * counted. */

@@ -7,18 +7,32 @@
 #include "devices/rate_limit.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define CONFIG_CPUS_MAX 64
 /* Each takes one of the machine's ARCH_SLOTS_MAX slots, which all kinds of devices share. */
 #define CONFIG_DISKS_MAX 22
 #define CONFIG_MEMORY_DEFAULT (128ull << 20)
+#define CONFIG_SOCK_DEFAULT "/run/firecracker.socket"
+#define CONFIG_BODY_DEFAULT 51200
+/* More would be kept in memory for each connection. */
+#define CONFIG_BODY_MAX (16u << 20)
 
-/* @path: of the file, or NULL where @fd is inherited. */
+/*
+ * struct config_disk
+ * @id:		its name on the host, or NULL for one by its number
+ * @path:	of the file, or NULL where @fd is inherited
+ * @root:	the API's: it is to be /dev/vda, and the kernel is told
+ * @partuuid:	of the partition on it that is the root, or NULL for all of it
+ */
 struct config_disk {
+	const char *id;
 	const char *path;
 	int fd;
 	bool read_only;
+	bool root;
+	const char *partuuid;
 };
 
 /* @cid: 0 without a vsock device. Exactly one of @uds and @fd (then the other is NULL or -1).
@@ -66,6 +80,34 @@ struct config_balloon {
 #define CONFIG_LEGACY_PIC (1u << 1)
 #define CONFIG_LEGACY_RTC (1u << 2)
 
+/*
+ * struct config_api - how the monitor is driven
+ * @sock:	path of the API's socket, or NULL for no API
+ * @file:	a configuration to be started at once, or NULL
+ * @none:	no API is wanted
+ * @body_max:	bytes of a request's body
+ */
+struct config_api {
+	const char *sock;
+	const char *file;
+	bool none;
+	size_t body_max;
+};
+
+/*
+ * struct config_log - where the log goes and how it looks
+ * @path:	a file or FIFO, or NULL for standard error
+ * @module:	only lines whose origin begins with it, or NULL
+ * @level_given: whoever set the path said how much, too
+ */
+struct config_log {
+	const char *path;
+	const char *module;
+	bool level_given;
+	bool show_level;
+	bool show_origin;
+};
+
 struct config_string;
 
 /*
@@ -77,7 +119,8 @@ struct config {
 	const char *kernel;
 	const char *initrd; /* or NULL */
 	const char *cmdline;
-	uint64_t memory; /* bytes, a multiple of 1 MiB, of 2 MiB unless pages are small */
+	const char *boot_args; /* the API's: what cmdline is made of, or NULL for its default */
+	uint64_t memory;       /* bytes, a multiple of 1 MiB, of 2 MiB unless pages are small */
 	enum config_pages pages;
 	unsigned int cpus;
 	bool acpi;
@@ -89,7 +132,15 @@ struct config {
 	struct config_rng rng;
 	struct config_balloon balloon;
 	struct config_serial serial;
-	int events_fd; /* or -1 */
+	bool serial_given;
+	struct config_log log;
+	const char *metrics_path; /* or NULL */
+	bool boot_timer;
+	uint64_t start_us, start_cpu_us,
+		parent_cpu_us; /* when whoever starts us began; 0: unknown */
+	struct config_api api;
+	const char *id; /* the VM's, for whoever asks */
+	int events_fd;  /* or -1 */
 	enum log_level log_level;
 };
 

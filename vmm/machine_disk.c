@@ -33,7 +33,7 @@ static int add_disk(
 		return err_errno(err, -r, "machine: block device");
 	}
 	snprintf(id, sizeof(id), "disk%u", n);
-	return machine_add_slot(machine, id, dev, err);
+	return machine_add_slot(machine, config->id ? config->id : id, dev, err);
 }
 
 int machine_add_disks(struct machine *machine, const struct config *config, struct err *err)

@@ -38,7 +38,7 @@ static int run(void)
 	code = VM_END_ERROR;
 	r = monitor_init(&monitor, &err);
 	if (!r)
-		r = monitor_start(&monitor, &code, &err);
+		r = monitor_serve(&monitor, &code, &err);
 	if (!r)
 		code = monitor_run(&monitor);
 	if (r < 0)
@@ -60,7 +60,8 @@ int main(int argc, char **argv)
 		options_usage();
 		return 0;
 	case OPTIONS_VERSION:
-		puts("hull-vmm " HULL_VERSION);
+		/* What reads this looks for "Firecracker v" first. */
+		puts("Firecracker v" MONITOR_WIRE_VERSION "\nhull-vmm " HULL_VERSION);
 		return 0;
 	default:
 		log_error("%s", err.msg);

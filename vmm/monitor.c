@@ -6,7 +6,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "vmm/arch/arch.h"
+#include "vmm/config_file.h"
 #include "vmm/events.h"
+#include "vmm/routes.h"
 #include "vmm/vcpu.h"
 
 #include <signal.h>
@@ -135,6 +137,23 @@ int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 	return 0;
 }
 
+int monitor_serve(struct monitor *monitor, int *ret_code, struct err *err)
+{
+	const struct config *config = &monitor->config;
+	int r = 0;
+
+	*ret_code = VM_END_ERROR;
+	/* The socket goes first: who waits for it needn't wait for KVM. */
+	if (config->api.sock)
+		r = api_init(&monitor->api, &monitor->loop, config->api.sock, config->api.body_max,
+			routes_handle, monitor, err);
+	if (!r && config->kernel)
+		r = monitor_start(monitor, ret_code, err);
+	else if (!r && config->api.file)
+		r = config_file_apply(monitor, ret_code, err);
+	return r;
+}
+
 int monitor_run(struct monitor *monitor)
 {
 	int r = loop_run(&monitor->loop);
@@ -143,6 +162,10 @@ int monitor_run(struct monitor *monitor)
 		log_error("event loop: %s", strerror(-r));
 		vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
 	}
+	/* To Firecracker's clients a guest that resets has shut down. */
+	if (monitor->by_api &&
+		(monitor->vm.end == VM_END_REBOOT || monitor->vm.end == VM_END_TRIPLE_FAULT))
+		return VM_END_POWEROFF;
 	return (int)monitor->vm.end;
 }
 
@@ -151,7 +174,8 @@ static void tell_end(const struct monitor *monitor)
 {
 	enum vm_end end = monitor->vm.end;
 
-	if (end == VM_END_TRIPLE_FAULT || end == VM_END_PANIC || end == VM_END_KVM)
+	if ((end == VM_END_TRIPLE_FAULT && !monitor->by_api) || end == VM_END_PANIC ||
+		end == VM_END_KVM)
 		log_error("%s", vm_end_text(end));
 	else if (monitor->state != MONITOR_NOT_STARTED)
 		log_info("%s", vm_end_text(end));
@@ -160,6 +184,7 @@ static void tell_end(const struct monitor *monitor)
 
 void monitor_fini(struct monitor *monitor)
 {
+	api_fini(&monitor->api);
 	vcpu_stop_all(&monitor->vm);
 	machine_fini(&monitor->machine);
 	tell_end(monitor);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/loop.h"
+#include "vmm/api.h"
 #include "vmm/config.h"
 #include "vmm/machine.h"
 #include "vmm/vm.h"
@@ -14,6 +15,9 @@ struct err;
 /* Exit codes besides those of enum vm_end; Firecracker's numbers. */
 #define MONITOR_EXIT_CONFIG 152
 #define MONITOR_EXIT_ARGUMENTS 153
+
+/* The version of Firecracker whose wire this speaks, for clients that ask. */
+#define MONITOR_WIRE_VERSION "1.17.0"
 
 /*
  *     NOT_STARTED --monitor_start()--> RUNNING --monitor_pause()--> PAUSED
@@ -32,14 +36,20 @@ enum monitor_state {
  * struct monitor
  * @config:	what the VM is, or is to be, made of; owned
  * @vm, @machine: zero or empty until the VM is started
+ * @api:	serves if the configuration says so
+ * @waiters:	tickets of the requests that wait for the pause
  */
 struct monitor {
 	struct loop loop;
 	struct config config;
 	enum monitor_state state;
+	bool by_api; /* started by a client or a file, and ends as these expect */
 	struct vm vm;
 	struct machine machine;
 	struct loop_source signals;
+	struct api api;
+	uint64_t waiters[API_CONNECTIONS_MAX];
+	unsigned int waiter_count;
 };
 
 /*
@@ -51,6 +61,14 @@ struct monitor {
  * Return: 0 or -errno with @err set; monitor_fini() is due either way.
  */
 int monitor_init(struct monitor *monitor, struct err *err);
+
+/*
+ * monitor_serve() - do what the command line says: start the VM, serve the API, or both
+ * @ret_code:	as monitor_start()
+ *
+ * Return: 0 or -errno with @err set.
+ */
+int monitor_serve(struct monitor *monitor, int *ret_code, struct err *err);
 
 /*
  * monitor_start() - build the machine that the configuration tells of, and let it run

@@ -48,6 +48,28 @@ static const struct option options[] = {
 	{"serial", required_argument, NULL, OPT_SERIAL},
 	{"events-fd", required_argument, NULL, OPT_EVENTS_FD},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"api-sock", required_argument, NULL, OPTION_API_SOCK},
+	{"config-file", required_argument, NULL, OPTION_CONFIG_FILE},
+	{"no-api", no_argument, NULL, OPTION_NO_API},
+	{"id", required_argument, NULL, OPTION_ID},
+	{"http-api-max-payload-size", required_argument, NULL, OPTION_BODY_MAX},
+	{"log-path", required_argument, NULL, OPTION_LOG_PATH},
+	{"level", required_argument, NULL, OPTION_LEVEL},
+	{"show-level", no_argument, NULL, OPTION_SHOW_LEVEL},
+	{"show-log-origin", no_argument, NULL, OPTION_SHOW_LOG_ORIGIN},
+	{"module", required_argument, NULL, OPTION_MODULE},
+	{"metrics-path", required_argument, NULL, OPTION_METRICS_PATH},
+	{"start-time-us", required_argument, NULL, OPTION_START_TIME},
+	{"start-time-cpu-us", required_argument, NULL, OPTION_START_CPU},
+	{"parent-cpu-time-us", required_argument, NULL, OPTION_PARENT_CPU},
+	{"no-seccomp", no_argument, NULL, OPTION_NO_SECCOMP},
+	{"seccomp-filter", required_argument, NULL, OPTION_SECCOMP_FILTER},
+	{"boot-timer", no_argument, NULL, OPTION_BOOT_TIMER},
+	{"metadata", required_argument, NULL, OPTION_METADATA},
+	{"mmds-size-limit", required_argument, NULL, OPTION_MMDS_SIZE},
+	{"describe-snapshot", required_argument, NULL, OPTION_DESCRIBE_SNAPSHOT},
+	{"snapshot-version", no_argument, NULL, OPTION_SNAPSHOT_VERSION},
+	{"enable-pci", no_argument, NULL, OPTION_ENABLE_PCI},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -56,7 +78,21 @@ static const struct option options[] = {
 void options_usage(void)
 {
 	fputs("Usage: hull-vmm --kernel FILE [OPTION]...\n"
-	      "Run one KVM microVM in this process.\n"
+	      "       hull-vmm [--api-sock PATH] [--config-file FILE] [OPTION]...\n"
+	      "Run one KVM microVM in this process. Without --kernel it is configured over a REST\n"
+	      "API on a UNIX socket.\n"
+	      "\n"
+	      "  --api-sock PATH    serve the API there (default without --kernel:\n"
+	      "                     " CONFIG_SOCK_DEFAULT ")\n"
+	      "  --config-file FILE configure and start the VM as this JSON document says\n"
+	      "  --no-api           with --config-file: serve no API\n"
+	      "  --id ID            of the VM, for the API, log and metrics\n"
+	      "  --http-api-max-payload-size N\n"
+	      "                     largest body of a request in bytes (default: 51200)\n"
+	      "  --log-path FILE, --level LEVEL, --show-level, --show-log-origin, --module NAME\n"
+	      "                     log to a file or FIFO, in Firecracker's format\n"
+	      "  --metrics-path FILE\n"
+	      "                     write metrics there, every 60 s and at the end\n"
 	      "\n"
 	      "  --kernel FILE      vmlinux (ELF) or bzImage\n"
 	      "  --initrd FILE      initial RAM disk\n"
@@ -142,17 +178,18 @@ static int parse_option(int option, char *text, struct config *config, struct er
 	case OPT_BALLOON:
 		return option_balloon(text, config, err);
 	case OPT_SERIAL:
+		config->serial_given = true;
 		return option_serial(text, config, err);
 	case OPT_EVENTS_FD:
 		return option_fd("--events-fd", text, &config->events_fd, err);
 	case OPT_LOG_LEVEL:
 		r = log_level_parse(text);
-		if (r < 0)
+		if (r < LOG_OFF)
 			return err_set(err, r, "--log-level: unknown level '%s'", text);
 		config->log_level = (enum log_level)r;
 		return 0;
 	default:
-		return err_set(err, -EINVAL, "option %d is not handled", option);
+		return option_api((enum option_api)option, text, config, err);
 	}
 }
 
@@ -184,8 +221,9 @@ int options_parse(int argc, char **argv, struct config *ret, struct err *err)
 	}
 	if (optind < argc)
 		return err_set(err, -EINVAL, "unexpected argument '%s'", argv[optind]);
-	if (!config.kernel)
-		return err_set(err, -EINVAL, "--kernel is missing (see --help)");
+	r = options_check(&config, err);
+	if (r < 0)
+		return r;
 	*ret = config;
 	return OPTIONS_RUN;
 }

@@ -11,6 +11,32 @@ enum options_action {
 	OPTIONS_VERSION,
 };
 
+/* The options of option_api.c; the values are getopt's. */
+enum option_api {
+	OPTION_API_SOCK = 512,
+	OPTION_CONFIG_FILE,
+	OPTION_NO_API,
+	OPTION_ID,
+	OPTION_BODY_MAX,
+	OPTION_LOG_PATH,
+	OPTION_LEVEL,
+	OPTION_SHOW_LEVEL,
+	OPTION_SHOW_LOG_ORIGIN,
+	OPTION_MODULE,
+	OPTION_METRICS_PATH,
+	OPTION_START_TIME,
+	OPTION_START_CPU,
+	OPTION_PARENT_CPU,
+	OPTION_NO_SECCOMP,
+	OPTION_SECCOMP_FILTER,
+	OPTION_BOOT_TIMER,
+	OPTION_METADATA,
+	OPTION_MMDS_SIZE,
+	OPTION_DESCRIBE_SNAPSHOT,
+	OPTION_SNAPSHOT_VERSION,
+	OPTION_ENABLE_PCI,
+};
+
 /*
  * options_parse() - read the command line
  * @argv:	is cut into pieces that @ret points to
@@ -37,3 +63,7 @@ int option_vsock(char *text, struct config *config, struct err *err);
 int option_rng(char *text, struct config *config, struct err *err);
 int option_balloon(char *text, struct config *config, struct err *err);
 int option_serial(char *text, struct config *config, struct err *err);
+int option_api(enum option_api option, char *text, struct config *config, struct err *err);
+
+/* options_check() - do the options fit together? Fills in what follows from them. */
+int options_check(struct config *config, struct err *err);

@@ -44,7 +44,9 @@ struct vcpu_pause {
 };
 
 #define VCPU_PAUSE_INIT                                                                            \
-	{.lock = PTHREAD_MUTEX_INITIALIZER, .resumed = PTHREAD_COND_INITIALIZER}
+	{                                                                                          \
+		.lock = PTHREAD_MUTEX_INITIALIZER, .resumed = PTHREAD_COND_INITIALIZER             \
+	}
 
 /*
  * vcpu_pause_all() - have every vCPU leave the guest and stay out

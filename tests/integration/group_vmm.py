@@ -135,7 +135,7 @@ def bad(code, *options, error):
 
 
 def test_bad_arguments():
-    bad(153, error="--kernel is missing")
+    bad(153, "--no-api", error="--no-api needs")
     bad(153, "--kernel", KERNEL, "--no-such", error="--no-such")
     bad(153, "--kernel", KERNEL, "--cpus", "65", error="65")
     bad(153, "--kernel", KERNEL, "--memory", "much", error="much")

@@ -124,7 +124,6 @@ static const struct {
 	const char *args;
 	const char *message; /* part of it */
 } bad[] = {
-	{"", "--kernel is missing"},
 	{"--kernel", "--kernel needs a value"},
 	{"--kernel k extra", "unexpected argument 'extra'"},
 	{"--kernel k --frob", "unknown option '--frob'"},

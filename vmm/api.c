@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API's server: connections and what goes over them.
+#include "vmm/api.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "vmm/api_socket.h"
+#include "vmm/json_write.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+/* Read in one turn of the loop: a few hundred of the smallest requests. */
+#define READ_MAX 4096
+/* A buffer that a large body has grown is given back. */
+#define KEEP_MAX 4096
+/* How many clients are accepted in one turn, and how long to wait when there are no descriptors. */
+#define ACCEPT_MAX 16
+#define REST_MS 1000
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void timer_at(struct api *api, uint64_t ms, uint64_t now)
+{
+	if (ms >= api->timer_ms)
+		return;
+	api->timer_ms = ms;
+	loop_timer_set(&api->timer, ms > now ? ms - now : 1);
+}
+
+static void set_deadline(struct api_connection *conn, uint64_t delay_ms)
+{
+	uint64_t now = now_ms();
+
+	conn->deadline_ms = now + delay_ms;
+	timer_at(conn->api, conn->deadline_ms, now);
+}
+
+static void conn_close(struct api_connection *conn)
+{
+	int fd = conn->src.fd;
+
+	loop_del(conn->api->loop, &conn->src);
+	close(fd);
+	buf_fini(&conn->in);
+	buf_fini(&conn->out);
+	conn->used = false;
+	conn->ticket = 0;
+}
+
+/* Return: false when the connection is gone. */
+static bool conn_flush(struct api_connection *conn)
+{
+	while (conn->out.len) {
+		ssize_t n = send(
+			conn->src.fd, conn->out.data, conn->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			if (!conn->blocked)
+				set_deadline(conn, conn->api->request_ms);
+			conn->blocked = true;
+			return true;
+		}
+		if (n < 0) {
+			conn_close(conn);
+			return false;
+		}
+		buf_drop(&conn->out, (size_t)n);
+	}
+	if (conn->out.cap > KEEP_MAX)
+		buf_fini(&conn->out);
+	conn->blocked = false;
+	if (conn->closing) {
+		conn_close(conn);
+		return false;
+	}
+	return true;
+}
+
+static void respond(struct api_connection *conn, const struct api_reply *reply)
+{
+	struct http_response response = {
+		.status = reply->status     ? reply->status
+			  : reply->body.len ? 200
+					    : 204,
+		.type = reply->type,
+		.body = reply->body.data,
+		.body_len = reply->body.len,
+		.keep_alive = conn->keep_alive,
+		.deprecated = reply->deprecated,
+	};
+
+	conn->closing = !conn->keep_alive;
+	if (http_respond(&conn->out, &response) < 0) {
+		log_warn("api: a response of %zu bytes is lost", reply->body.len);
+		conn->closing = true;
+	}
+}
+
+/* Bad HTTP: where the next request begins is unknown, so this is the end. */
+static void respond_broken(struct api_connection *conn, const struct err *err)
+{
+	char text[ERR_MSG_MAX + 64];
+	struct api_reply reply = {.status = 400, .body = BUF_INIT(2 * ERR_MSG_MAX)};
+	struct json_out json = {.buf = &reply.body};
+
+	snprintf(text, sizeof(text), "%s\nAll previous unanswered requests will be dropped.",
+		err->msg);
+	json_begin(&json, NULL, '{');
+	json_put_string(&json, "error", text);
+	json_end(&json, '}');
+	conn->keep_alive = false;
+	respond(conn, &reply);
+	buf_fini(&reply.body);
+}
+
+static void handle(struct api_connection *conn, const struct http_request *request)
+{
+	struct api *api = conn->api;
+	struct api_reply reply = {.body = BUF_INIT(API_RESPONSE_MAX - HTTP_HEAD_MAX)};
+
+	conn->keep_alive = request->keep_alive;
+	conn->ticket = ++api->next_ticket;
+	conn->parked = api->fn(api->ctx, request, conn->ticket, &reply) == API_PARKED;
+	if (!conn->parked)
+		respond(conn, &reply);
+	buf_fini(&reply.body);
+}
+
+/* Serve what has been read, as far as responses leave. Return: false when the connection is gone.
+ */
+static bool conn_serve(struct api_connection *conn)
+{
+	struct http_request request;
+	struct err err;
+	bool served = false;
+
+	while (conn->in.len && !conn->out.len && !conn->parked) {
+		int r = http_parse(
+			&conn->parser, (char *)conn->in.data, conn->in.len, &request, &err);
+
+		if (r == HTTP_PARSE_MORE)
+			break;
+		if (r == HTTP_PARSE_CONTINUE) {
+			if (http_continue(&conn->out) < 0 || !conn_flush(conn))
+				return false;
+			break;
+		}
+		if (r < 0) {
+			respond_broken(conn, &err);
+			return conn_flush(conn);
+		}
+		handle(conn, &request);
+		buf_drop(&conn->in, http_parser_next(&conn->parser));
+		served = true;
+		if (!conn->parked && !conn_flush(conn))
+			return false;
+	}
+	if (!conn->in.len && conn->in.cap > KEEP_MAX)
+		buf_fini(&conn->in);
+	if (conn->parked)
+		conn->deadline_ms = UINT64_MAX;
+	else if (conn->blocked)
+		; /* its deadline is set */
+	else if (conn->in.len && (served || !conn->in_request))
+		set_deadline(conn, conn->api->request_ms);
+	else if (!conn->in.len)
+		set_deadline(conn, conn->api->idle_ms);
+	conn->in_request = conn->in.len;
+	return true;
+}
+
+/* Return: false when the connection is gone. */
+static bool conn_read(struct api_connection *conn)
+{
+	ssize_t n = -1;
+
+	/* The parser refuses before the buffer's ceiling is reached. */
+	if (buf_reserve(&conn->in, READ_MAX) == 0)
+		n = recv(conn->src.fd, conn->in.data + conn->in.len, READ_MAX, MSG_DONTWAIT);
+	else
+		errno = ENOMEM;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	if (n < 0) {
+		conn_close(conn);
+		return false;
+	}
+	if (!n)
+		conn->ended = true;
+	conn->in.len += (size_t)n;
+	return conn_serve(conn);
+}
+
+/* Watch for what comes next; a client that has sent all and got all is done. */
+static void conn_wait(struct api_connection *conn)
+{
+	bool busy = conn->parked || conn->out.len;
+	uint32_t events = conn->out.len ? EPOLLOUT : 0;
+
+	if (!busy && conn->ended) {
+		conn_close(conn);
+		return;
+	}
+	if (!busy)
+		events |= EPOLLIN;
+	loop_mod(conn->api->loop, &conn->src, events);
+}
+
+static void on_connection(struct loop_source *src, uint32_t events)
+{
+	struct api_connection *conn = container_of(src, struct api_connection, src);
+	bool busy = conn->parked || conn->out.len;
+
+	/* Nobody is left to read an answer. */
+	if (busy && events & (EPOLLHUP | EPOLLERR)) {
+		conn_close(conn);
+		return;
+	}
+	if (events & EPOLLOUT && !conn_flush(conn))
+		return;
+	if (busy) {
+		/* Requests may have come along with the one whose response has now left. */
+		if (!conn->out.len && !conn->parked && !conn_serve(conn))
+			return;
+	} else if (!conn_read(conn)) {
+		return;
+	}
+	conn_wait(conn);
+}
+
+void api_answer(struct api *api, uint64_t ticket, struct api_reply *reply)
+{
+	for (unsigned int i = 0; ticket && i < API_CONNECTIONS_MAX; i++) {
+		struct api_connection *conn = &api->connections[i];
+
+		if (!conn->used || !conn->parked || conn->ticket != ticket)
+			continue;
+		conn->parked = false;
+		respond(conn, reply);
+		if (conn_flush(conn) && (conn->out.len || conn_serve(conn)))
+			conn_wait(conn);
+	}
+	buf_fini(&reply->body);
+}
+
+static void refuse(int fd)
+{
+	static const char body[] = "{ \"error\": \"Too many open connections\" }";
+	struct buf out = BUF_INIT(HTTP_HEAD_MAX);
+
+	if (http_respond(&out,
+		    &(struct http_response){
+			    .status = 503, .body = body, .body_len = sizeof(body) - 1}) == 0 &&
+		send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		/* It didn't wait for an answer. */
+	}
+	buf_fini(&out);
+	close(fd);
+}
+
+static void add_connection(struct api *api, int fd)
+{
+	struct api_connection *conn = api->connections;
+	struct api_connection *end = conn + API_CONNECTIONS_MAX;
+
+	while (conn < end && conn->used)
+		conn++;
+	if (conn == end) {
+		refuse(fd);
+		return;
+	}
+	*conn = (struct api_connection){
+		.api = api,
+		.parser.body_max = api->body_max,
+		.in = BUF_INIT(HTTP_HEAD_MAX + api->body_max + READ_MAX),
+		.out = BUF_INIT(API_RESPONSE_MAX),
+		.used = true,
+	};
+	if (loop_add(api->loop, &conn->src, fd, EPOLLIN, on_connection) < 0) {
+		conn->used = false;
+		close(fd);
+		return;
+	}
+	set_deadline(conn, api->idle_ms);
+}
+
+static void on_connect(struct loop_source *src, uint32_t events)
+{
+	struct api *api = container_of(src, struct api, listener);
+
+	for (unsigned int i = 0; i < ACCEPT_MAX; i++) {
+		int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		uint64_t now;
+
+		if (fd >= 0) {
+			add_connection(api, fd);
+			continue;
+		}
+		if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+			return;
+		/* It would be reported again at once. */
+		log_warn("api: no connection can be accepted: %s", strerror(errno));
+		loop_mod(api->loop, src, 0);
+		api->resting = true;
+		now = now_ms();
+		timer_at(api, now + REST_MS, now);
+		return;
+	}
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	struct api *api = container_of(timer, struct api, timer);
+	uint64_t now = now_ms(), next = UINT64_MAX;
+
+	api->timer_ms = UINT64_MAX;
+	if (api->resting)
+		loop_mod(api->loop, &api->listener, EPOLLIN);
+	api->resting = false;
+	for (unsigned int i = 0; i < API_CONNECTIONS_MAX; i++) {
+		struct api_connection *conn = &api->connections[i];
+
+		if (!conn->used)
+			continue;
+		if (conn->deadline_ms <= now)
+			conn_close(conn);
+		else if (conn->deadline_ms < next)
+			next = conn->deadline_ms;
+	}
+	if (next != UINT64_MAX)
+		timer_at(api, next, now);
+}
+
+int api_init(struct api *api, struct loop *loop, const char *path, size_t body_max, api_fn *fn,
+	void *ctx, struct err *err)
+{
+	int fd, r;
+
+	*api = (struct api){.loop = loop,
+		.fn = fn,
+		.ctx = ctx,
+		.listener.fd = -1,
+		.body_max = body_max,
+		.request_ms = API_REQUEST_MS,
+		.idle_ms = API_IDLE_MS,
+		.timer_ms = UINT64_MAX};
+	fd = api_socket_open(path, &api->dev, &api->ino, err);
+	if (fd < 0)
+		return fd;
+	api->path = path;
+	r = loop_timer_init(loop, &api->timer, on_timer);
+	if (!r)
+		r = loop_add(loop, &api->listener, fd, EPOLLIN, on_connect);
+	if (r < 0) {
+		close(fd);
+		return err_errno(err, -r, "API socket %s", path);
+	}
+	return 0;
+}
+
+void api_fini(struct api *api)
+{
+	int fd = api->listener.fd;
+
+	if (!api->path)
+		return;
+	for (unsigned int i = 0; i < API_CONNECTIONS_MAX; i++)
+		if (api->connections[i].used)
+			conn_close(&api->connections[i]);
+	if (api->listener.fn) {
+		loop_del(api->loop, &api->listener);
+		close(fd);
+	}
+	loop_timer_fini(api->loop, &api->timer);
+	api_socket_remove(api->path, api->dev, api->ino);
+	api->path = NULL;
+}

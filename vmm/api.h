@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API's server: HTTP on a UNIX socket, inside the monitor's loop.
+#pragma once
+
+#include "base/loop.h"
+#include "vmm/http.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Theory of operation
+ *
+ *     accept --> READING --request--> handler --response--> WRITING --all sent--> READING ...
+ *                   |                    |                      |
+ *                   |                    +--parked--> api_answer() sends the response
+ *                   +-- end of file, an error, too slow --> closed
+ *
+ * A connection has one request under way. While its response has not left, nothing more is read
+ * from it, so that a client which never reads holds one response and one buffer, and no more. Each
+ * turn of the loop reads and serves a bounded piece of one connection. Deadlines share one timer.
+ */
+
+struct err;
+
+/* Firecracker's number; the next client is told so and closed. */
+#define API_CONNECTIONS_MAX 10
+/* The largest response: all of the configuration, or the metrics, with much room. */
+#define API_RESPONSE_MAX (1 << 20)
+/* From a request's first byte to its last; and for a response to be taken. */
+#define API_REQUEST_MS 10000
+/* Between requests. */
+#define API_IDLE_MS 300000
+
+struct api;
+
+/*
+ * struct api_reply - what a handler answers
+ * @status:	200 if there is a body, 204 if not, unless the handler says otherwise
+ * @type:	of the body, a literal; NULL: application/json
+ * @body:	zeroed but for its maximum before the handler is called
+ */
+struct api_reply {
+	unsigned int status;
+	const char *type;
+	struct buf body;
+	bool deprecated;
+};
+
+/* The answer comes later, by api_answer() for the ticket of this request. */
+#define API_PARKED 1
+
+/*
+ * api_fn - handle one request
+ * @ctx:	as given to api_init()
+ * @ticket:	names the request while it is parked; never 0
+ *
+ * Return: 0 with @reply filled, or API_PARKED. Context: loop.
+ */
+typedef int api_fn(
+	void *ctx, const struct http_request *request, uint64_t ticket, struct api_reply *reply);
+
+/*
+ * struct api_connection - one client
+ * @ticket:	of the request under way
+ * @deadline_ms: monotonic; UINT64_MAX for none
+ */
+struct api_connection {
+	struct loop_source src;
+	struct api *api;
+	struct http_parser parser;
+	struct buf in;
+	struct buf out;
+	uint64_t ticket;
+	uint64_t deadline_ms;
+	bool used;
+	bool parked;
+	bool keep_alive; /* of the request under way */
+	bool in_request; /* a part of a request has come */
+	bool blocked;    /* a part of the response hasn't left */
+	bool ended;      /* the client has sent all */
+	bool closing;    /* close when the response has left */
+};
+
+/*
+ * struct api
+ * @path:	NULL unless there is a socket to be removed; not owned
+ * @dev, @ino:	of the socket made; another one in its place is left alone
+ * @request_ms, @idle_ms: deadlines; a test may shorten them
+ */
+struct api {
+	struct loop *loop;
+	api_fn *fn;
+	void *ctx;
+	const char *path;
+	dev_t dev;
+	ino_t ino;
+	size_t body_max;
+	uint64_t request_ms, idle_ms;
+	uint64_t next_ticket;
+	struct loop_source listener;
+	struct loop_timer timer;
+	uint64_t timer_ms; /* when it fires, UINT64_MAX: not at all */
+	bool resting;      /* not accepting, for want of descriptors */
+	struct api_connection connections[API_CONNECTIONS_MAX];
+};
+
+/*
+ * api_init() - make the socket and serve it
+ * @api:	zeroed; stays in place
+ * @path:	of the socket, which must not exist; kept by pointer
+ * @body_max:	bytes
+ * @fn, @ctx:	who handles requests
+ *
+ * Return: 0 or -errno with @err set; api_fini() is due either way.
+ */
+int api_init(struct api *api, struct loop *loop, const char *path, size_t body_max, api_fn *fn,
+	void *ctx, struct err *err);
+
+/* api_fini() - close all connections, remove the socket. Harmless when zeroed. */
+void api_fini(struct api *api);
+
+/*
+ * api_answer() - answer a parked request
+ * @ticket:	if its client is gone, nothing happens
+ * @reply:	its body is taken over and freed
+ */
+void api_answer(struct api *api, uint64_t ticket, struct api_reply *reply);

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// --config-file: what clients would send one by one, in one document.
+#pragma once
+
+struct err;
+struct monitor;
+
+/*
+ * config_file_apply() - read the file that the configuration names, and start the VM
+ * @ret_code:	on failure: what to exit with
+ *
+ * Each member goes through the handler of its resource, so it means the same as over the API.
+ *
+ * Return: 0 or -errno with @err set.
+ */
+int config_file_apply(struct monitor *monitor, int *ret_code, struct err *err);

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VM as a whole: /, /version, /vm/config, /vm
+#include "vmm/routes.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "vmm/monitor.h"
+
+int route_get_instance(struct route_call *call, struct err *err)
+{
+	static const char *const states[] = {
+		[MONITOR_NOT_STARTED] = "Not started",
+		[MONITOR_RUNNING] = "Running",
+		[MONITOR_PAUSED] = "Paused",
+	};
+	const struct monitor *monitor = call->monitor;
+	struct json_out *out = &call->out;
+
+	json_begin(out, NULL, '{');
+	json_put_string(out, "app_name", "Firecracker");
+	json_put_string(out, "id", monitor->config.id);
+	json_put_string(out, "state", states[monitor->state]);
+	json_put_string(out, "vmm_version", MONITOR_WIRE_VERSION);
+	json_end(out, '}');
+	return 0;
+}
+
+int route_get_version(struct route_call *call, struct err *err)
+{
+	json_begin(&call->out, NULL, '{');
+	json_put_string(&call->out, "firecracker_version", MONITOR_WIRE_VERSION);
+	json_end(&call->out, '}');
+	return 0;
+}
+
+int route_get_vm_config(struct route_call *call, struct err *err)
+{
+	const struct monitor *monitor = call->monitor;
+	struct json_out *out = &call->out;
+
+	json_begin(out, NULL, '{');
+	json_put_null(out, "balloon");
+	route_describe_drives(monitor, out);
+	route_describe_boot_source(monitor, out);
+	json_put_null(out, "cpu-config");
+	json_put_null(out, "logger");
+	route_describe_machine(monitor, out, "machine-config");
+	json_put_null(out, "metrics");
+	json_put_null(out, "memory-hotplug");
+	json_put_null(out, "mmds-config");
+	json_begin(out, "network-interfaces", '[');
+	json_end(out, ']');
+	json_begin(out, "pmem", '[');
+	json_end(out, ']');
+	route_describe_vsock(monitor, out);
+	json_put_null(out, "entropy");
+	json_end(out, '}');
+	return 0;
+}
+
+/* All who asked for the pause are answered when it is there. */
+static void on_paused(void *ctx)
+{
+	struct monitor *monitor = ctx;
+
+	monitor->state = MONITOR_PAUSED;
+	for (unsigned int i = 0; i < monitor->waiter_count; i++) {
+		struct api_reply reply = {0};
+
+		api_answer(&monitor->api, monitor->waiters[i], &reply);
+	}
+	monitor->waiter_count = 0;
+}
+
+static int pause_vm(struct route_call *call, struct err *err)
+{
+	struct monitor *monitor = call->monitor;
+	int r = 0;
+
+	if (monitor->state == MONITOR_PAUSED)
+		return 0;
+	if (monitor->waiter_count == ARRAY_SIZE(monitor->waiters))
+		return err_set(err, -EBUSY, "vm: too many wait for the pause already");
+	if (!monitor->waiter_count)
+		r = vcpu_pause_all(&monitor->vm, on_paused, monitor, err);
+	if (r < 0)
+		return r;
+	monitor->waiters[monitor->waiter_count++] = call->ticket;
+	return API_PARKED;
+}
+
+static int resume_vm(struct route_call *call, struct err *err)
+{
+	struct monitor *monitor = call->monitor;
+
+	vcpu_resume_all(&monitor->vm);
+	monitor->state = MONITOR_RUNNING;
+	for (unsigned int i = 0; i < monitor->waiter_count; i++) {
+		struct api_reply reply = {.body = BUF_INIT(ERR_MSG_MAX)};
+
+		routes_fault(&reply, "vm: another client has resumed it meanwhile");
+		api_answer(&monitor->api, monitor->waiters[i], &reply);
+	}
+	monitor->waiter_count = 0;
+	return 0;
+}
+
+int route_patch_vm(struct route_call *call, struct err *err)
+{
+	static const char *const states[] = {"Paused", "Resumed", NULL};
+	int state = 0;
+	const struct json_field fields[] = {
+		{.name = "state",
+			.type = JSON_READ_WORD,
+			.ret = &state,
+			.required = true,
+			.words = states},
+	};
+	int r = json_read("vm", call->body, fields, ARRAY_SIZE(fields), err);
+
+	if (r < 0)
+		return r;
+	return state ? resume_vm(call, err) : pause_vm(call, err);
+}

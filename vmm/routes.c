@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API's resources: finding the handler of a request.
+#include "vmm/routes.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "vmm/monitor.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int not_supported(struct route_call *call, struct err *err)
+{
+	return err_set(err, -ENOTSUP, "This is not supported yet.");
+}
+
+static const struct route routes[] = {
+	{HTTP_GET, "/", ROUTE_ANY, ROUTE_NO_BODY, route_get_instance},
+	{HTTP_GET, "/version", ROUTE_ANY, ROUTE_NO_BODY, route_get_version},
+	{HTTP_GET, "/vm/config", ROUTE_ANY, ROUTE_NO_BODY, route_get_vm_config},
+	{HTTP_PATCH, "/vm", ROUTE_AFTER, ROUTE_BODY, route_patch_vm},
+	{HTTP_PUT, "/actions", ROUTE_ANY, ROUTE_BODY, route_put_action},
+	{HTTP_PUT, "/boot-source", ROUTE_BEFORE, ROUTE_BODY, route_put_boot_source},
+	{HTTP_GET, "/machine-config", ROUTE_ANY, ROUTE_NO_BODY, route_get_machine},
+	{HTTP_PUT, "/machine-config", ROUTE_BEFORE, ROUTE_BODY, route_put_machine},
+	{HTTP_PATCH, "/machine-config", ROUTE_BEFORE, ROUTE_BODY, route_patch_machine},
+	{HTTP_PUT, "/cpu-config", ROUTE_BEFORE, ROUTE_BODY, route_put_cpu_config},
+	{HTTP_PUT, "/drives/{drive_id}", ROUTE_BEFORE, ROUTE_BODY, route_put_drive},
+	{HTTP_PUT, "/vsock", ROUTE_BEFORE, ROUTE_BODY, route_put_vsock},
+	{HTTP_PUT, "/serial", ROUTE_BEFORE, ROUTE_BODY, route_put_serial},
+
+	{HTTP_DELETE, "/drives/{drive_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_DELETE, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PUT, "/pmem/{id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PATCH, "/pmem/{id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_DELETE, "/pmem/{id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_GET, "/mmds", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PUT, "/mmds", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PATCH, "/mmds", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PUT, "/mmds/config", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_GET, "/hotplug/memory", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PUT, "/hotplug/memory", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PATCH, "/hotplug/memory", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PUT, "/snapshot/create", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PUT, "/snapshot/load", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+};
+
+const struct route *routes_table(size_t *ret_count)
+{
+	*ret_count = ARRAY_SIZE(routes);
+	return routes;
+}
+
+static bool is_id_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '-';
+}
+
+/* Does @path fit @pattern? @ret_id: what stands for the name in braces, or NULL. */
+static bool path_matches(const char *pattern, const char *path, const char **ret_id)
+{
+	size_t literal = strcspn(pattern, "{");
+
+	*ret_id = NULL;
+	if (!pattern[literal])
+		return !strcmp(pattern, path);
+	/* Patterns have one id, at their end. */
+	if (strncmp(pattern, path, literal) != 0 || strchr(path + literal, '/'))
+		return false;
+	*ret_id = path + literal;
+	return true;
+}
+
+/* Find the row; @ret_id as above. */
+static const struct route *find(
+	enum http_method method, const char *path, const char **ret_id, struct err *err)
+{
+	bool other_method = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		const struct route *route = &routes[i];
+		size_t len;
+
+		if (!path_matches(route->path, path, ret_id))
+			continue;
+		if (route->method != method) {
+			other_method = true;
+			continue;
+		}
+		len = *ret_id ? strlen(*ret_id) : 1;
+		for (const char *p = *ret_id; p && *p; p++)
+			if (!is_id_char(*p))
+				len = 0;
+		if (len && len <= ROUTE_ID_MAX)
+			return route;
+		err_set(err, -EINVAL, "'%s' is not an id: 1 to %d letters, digits, '_' and '-' are",
+			*ret_id, ROUTE_ID_MAX);
+		return NULL;
+	}
+	err_set(err, -ENOENT,
+		other_method ? "%s is not a method of %s" : "%s %s: there is no such resource",
+		http_method_name(method), path);
+	return NULL;
+}
+
+static int check_state(const struct monitor *monitor, const struct route *route, struct err *err)
+{
+	unsigned int state = monitor->state == MONITOR_NOT_STARTED ? ROUTE_BEFORE : ROUTE_AFTER;
+
+	if (route->states & state)
+		return 0;
+	return err_set(err, -EBUSY, "%s %s is only possible %s the microVM is started",
+		http_method_name(route->method), route->path,
+		state == ROUTE_BEFORE ? "after" : "before");
+}
+
+static int parse_body(const struct route *route, const struct http_request *request, json_t **ret,
+	struct err *err)
+{
+	*ret = NULL;
+	if (!request->body_len) {
+		if (route->body == ROUTE_BODY)
+			return err_set(err, -EINVAL, "%s %s needs a JSON body",
+				http_method_name(route->method), route->path);
+		return 0;
+	}
+	if (route->body == ROUTE_NO_BODY)
+		return err_set(err, -EINVAL, "%s %s takes no body", http_method_name(route->method),
+			route->path);
+	*ret = json_parse(request->body, request->body_len, err);
+	if (!*ret)
+		return -EINVAL;
+	if (!json_is_object(*ret))
+		return err_set(err, -EINVAL, "The body is not a JSON object");
+	return 0;
+}
+
+static int handle(const struct http_request *request, struct route_call *call, struct err *err)
+{
+	const struct route *route = find(request->method, request->path, &call->id, err);
+	json_t CLEANUP_JSON *body = NULL;
+	int r;
+
+	if (!route)
+		return err->code;
+	if (request->query)
+		return err_set(err, -EINVAL, "%s takes no query", route->path);
+	r = parse_body(route, request, &body, err);
+	if (!r)
+		r = check_state(call->monitor, route, err);
+	if (r < 0)
+		return r;
+	call->body = body;
+	return route->fn(call, err);
+}
+
+int routes_handle(
+	void *ctx, const struct http_request *request, uint64_t ticket, struct api_reply *reply)
+{
+	struct route_call call = {.monitor = ctx, .ticket = ticket, .out.buf = &reply->body};
+	struct err err;
+	int r;
+
+	log_debug("api: %s %s, %zu bytes", http_method_name(request->method), request->path,
+		request->body_len);
+	r = handle(request, &call, &err);
+	reply->deprecated = call.deprecated;
+	if (r >= 0 && call.out.error)
+		r = err_errno(&err, -call.out.error, "the answer");
+	if (r >= 0)
+		return r;
+	log_info("api: %s %s: %s", http_method_name(request->method), request->path, err.msg);
+	routes_fault(reply, err.msg);
+	return 0;
+}
+
+void routes_fault(struct api_reply *reply, const char *message)
+{
+	struct json_out out = {.buf = &reply->body};
+
+	reply->status = 400;
+	reply->body.len = 0;
+	json_begin(&out, NULL, '{');
+	json_put_string(&out, "fault_message", message);
+	json_end(&out, '}');
+}
+
+int routes_apply(struct monitor *monitor, enum http_method method, const char *path,
+	const json_t *body, struct err *err)
+{
+	struct buf reply = BUF_INIT(API_RESPONSE_MAX);
+	struct route_call call = {.monitor = monitor, .out.buf = &reply, .body = body};
+	const struct route *route = find(method, path, &call.id, err);
+	int r;
+
+	if (!route)
+		return err->code;
+	r = check_state(monitor, route, err);
+	if (!r && !json_is_object(body))
+		r = err_set(err, -EINVAL, "%s: not a JSON object", path);
+	if (!r)
+		r = route->fn(&call, err);
+	buf_fini(&reply);
+	return r;
+}
+
+int route_check_id(const struct route_call *call, const char *what, const char *id, struct err *err)
+{
+	if (strcmp(call->id, id) != 0)
+		return err_set(
+			err, -EINVAL, "%s: the path names '%s', the body '%s'", what, call->id, id);
+	return 0;
+}
+
+int route_check_file(
+	const char *what, const char *path, bool read_only, bool device, struct err *err)
+{
+	int CLEANUP_FD fd = -1;
+	struct stat st;
+
+	/* O_NONBLOCK: a FIFO in this place must not hang the API. */
+	fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(err, errno, "%s: %s", what, path);
+	if (!S_ISREG(st.st_mode) && !(device && S_ISBLK(st.st_mode)))
+		return err_set(err, -EINVAL, "%s: %s is not a regular file", what, path);
+	return 0;
+}

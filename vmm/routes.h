@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API's resources: one table of method, path, state and handler.
+#pragma once
+
+#include "vmm/api.h"
+#include "vmm/json_read.h"
+#include "vmm/json_write.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct monitor;
+
+/* When a request makes sense. */
+#define ROUTE_BEFORE (1u << 0) /* the VM is not started */
+#define ROUTE_AFTER (1u << 1)  /* it runs or is paused */
+#define ROUTE_ANY (ROUTE_BEFORE | ROUTE_AFTER)
+
+/*
+ * struct route_call - one request, for its handler
+ * @id:		what stands for "{id}" in the path: 1 to ROUTE_ID_MAX letters, digits, '_' and '-';
+ *		or NULL
+ * @body:	an object, or NULL; untrusted
+ * @out:	takes what is answered; nothing written: 204
+ * @ticket:	for a handler that answers later
+ * @deprecated:	set by the handler: the client used what will go
+ */
+struct route_call {
+	struct monitor *monitor;
+	const char *id;
+	const json_t *body;
+	struct json_out out;
+	uint64_t ticket;
+	bool deprecated;
+};
+
+/*
+ * route_fn - handle a request, wholly or not at all
+ *
+ * Return: 0, API_PARKED, or -errno with @err set: 400 with its message, whatever the code.
+ * Context: loop.
+ */
+typedef int route_fn(struct route_call *call, struct err *err);
+
+enum route_body {
+	ROUTE_NO_BODY,
+	ROUTE_BODY,
+	ROUTE_MAY_BODY, /* none is an empty object */
+};
+
+/* @path: segments are literal, or a name in braces, which stands for an id */
+struct route {
+	enum http_method method;
+	const char *path;
+	unsigned int states;
+	enum route_body body;
+	route_fn *fn;
+};
+
+#define ROUTE_ID_MAX 64
+
+/* routes_table() - all of them. Return: @ret_count rows. */
+const struct route *routes_table(size_t *ret_count);
+
+/* routes_handle() - an api_fn; @ctx is the struct monitor. */
+int routes_handle(
+	void *ctx, const struct http_request *request, uint64_t ticket, struct api_reply *reply);
+
+/*
+ * routes_apply() - act as if a client had sent this
+ * @path:	untrusted
+ * @body:	untrusted; borrowed
+ *
+ * Return: 0 or -errno with @err set; what would have been answered is lost.
+ */
+int routes_apply(struct monitor *monitor, enum http_method method, const char *path,
+	const json_t *body, struct err *err);
+
+/* routes_fault() - make a reply tell of a failure, as all of them do: 400, fault_message. */
+void routes_fault(struct api_reply *reply, const char *message);
+
+/* Handlers, and what they answer a GET with; each noun has a file of its own. */
+
+route_fn route_get_instance;
+route_fn route_get_version;
+route_fn route_get_vm_config;
+route_fn route_patch_vm;
+route_fn route_put_action;
+route_fn route_put_boot_source;
+route_fn route_get_machine;
+route_fn route_put_machine;
+route_fn route_patch_machine;
+route_fn route_put_cpu_config;
+route_fn route_put_drive;
+route_fn route_patch_drive;
+route_fn route_put_vsock;
+route_fn route_put_serial;
+
+/* route_describe_...() - write what is configured as member @key, or, with NULL, as an element. */
+void route_describe_boot_source(const struct monitor *monitor, struct json_out *out);
+void route_describe_machine(const struct monitor *monitor, struct json_out *out, const char *key);
+void route_describe_drives(const struct monitor *monitor, struct json_out *out);
+void route_describe_vsock(const struct monitor *monitor, struct json_out *out);
+
+/* route_check_id() - the body's id must be the path's. Return: 0 or -EINVAL. */
+int route_check_id(
+	const struct route_call *call, const char *what, const char *id, struct err *err);
+
+/*
+ * route_check_file() - can this file be opened?
+ * @what:	for the message
+ *
+ * A regular file or, with @device, a block device as well. Return: 0 or -errno with @err set.
+ */
+int route_check_file(
+	const char *what, const char *path, bool read_only, bool device, struct err *err);
