@@ -8,7 +8,11 @@ struct loop;
 struct stream_backend;
 struct virtio_dev;
 
-/* Connections at once, all kinds; what the guest asks for beyond is refused. */
+/*
+ * Connections at once, all kinds; what the guest asks for beyond is refused. As many as
+ * Firecracker's, which clients expect; each holds a descriptor, a page or two of memory while its
+ * host keeps up, and VSOCK_BUF bytes (a message more for SEQPACKET) when it doesn't.
+ */
 #define VSOCK_CONNS_MAX 1023
 /* How long the guest may take to answer a host's connection. */
 #define VSOCK_TIMEOUT_MS 2000
