@@ -52,12 +52,13 @@ START_TEST(everything_given)
 	struct config config;
 	struct err err;
 
-	ck_assert_int_eq(parse("hull-vmm --kernel=k --initrd i --cmdline quiet --memory 5G,hugetlb "
-			       "--cpus 64 --acpi off --nested on --legacy rtc,pit --disk a.img,ro "
-			       "--disk fd=7 --disk b,c "
-			       "--vsock cid=3,uds=/run/v --serial file=/tmp/s --events-fd 9 "
-			       "--log-level DEBUG",
-				 &config, &err),
+	ck_assert_int_eq(
+		parse("hull-vmm --kernel=k --initrd i --cmdline quiet --memory 5G,hugetlb "
+		      "--cpus 64 --acpi off --nested on --legacy rtc,pit --disk a.img,ro "
+		      "--disk fd=7 --disk b,c "
+		      "--vsock cid=3,uds=/run/v,seqpacket --serial file=/tmp/s --events-fd 9 "
+		      "--log-level DEBUG",
+			&config, &err),
 		OPTIONS_RUN);
 	ck_assert_uint_eq(config.memory, 5ull << 30);
 	ck_assert_int_eq(config.pages, CONFIG_PAGES_HUGETLB);
@@ -74,6 +75,7 @@ START_TEST(everything_given)
 	ck_assert_str_eq(config.disks[2].path, "b,c");
 	ck_assert_uint_eq(config.vsock.cid, 3);
 	ck_assert_str_eq(config.vsock.uds, "/run/v");
+	ck_assert(config.vsock.seqpacket);
 	ck_assert_int_eq(config.serial.kind, CONFIG_SERIAL_FILE);
 	ck_assert_str_eq(config.serial.path, "/tmp/s");
 	ck_assert_int_eq(config.events_fd, 9);
@@ -165,6 +167,7 @@ static const struct {
 	{"--kernel k --vsock fd=4", "--vsock: needs"},
 	{"--kernel k --vsock cid=3,fd=4,x=y", "unknown part 'x=y'"},
 	{"--kernel k --vsock cid=3,fd=4 --vsock cid=3,fd=4", "given twice"},
+	{"--kernel k --vsock cid=3,fd=4,seqpacket", "seqpacket needs uds"},
 	{"--kernel k --serial tty", "--serial: 'tty'"},
 	{"--kernel k --serial file=", "--serial: 'file='"},
 	{"--kernel k --events-fd -3", "'-3'"},
