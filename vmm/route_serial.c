@@ -10,6 +10,7 @@ int route_put_serial(struct route_call *call, struct err *err)
 {
 	struct config *config = &call->monitor->config;
 	const char *path = NULL, *kept;
+	struct rate_bucket_config bucket = {0};
 	const json_t *rate = NULL;
 	const struct json_field fields[] = {
 		JSON_STRING("serial_out_path", &path),
@@ -25,7 +26,10 @@ int route_put_serial(struct route_call *call, struct err *err)
 	if (!kept != !path)
 		return err_set(err, -ENOMEM, "serial: out of memory");
 	config_drop(config, config->serial.path);
-	config->serial = (struct config_serial){
-		.kind = path ? CONFIG_SERIAL_FILE : CONFIG_SERIAL_STDIO, .path = kept, .fd = -1};
+	config->serial =
+		(struct config_serial){.kind = path ? CONFIG_SERIAL_FILE : CONFIG_SERIAL_STDIO,
+			.path = kept,
+			.fd = -1,
+			.rate = bucket};
 	return 0;
 }

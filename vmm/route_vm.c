@@ -39,7 +39,7 @@ int route_get_vm_config(struct route_call *call, struct err *err)
 	struct json_out *out = &call->out;
 
 	json_begin(out, NULL, '{');
-	json_put_null(out, "balloon");
+	route_describe_balloon(monitor, out, "balloon");
 	route_describe_drives(monitor, out);
 	route_describe_boot_source(monitor, out);
 	json_put_null(out, "cpu-config");
@@ -53,7 +53,7 @@ int route_get_vm_config(struct route_call *call, struct err *err)
 	json_begin(out, "pmem", '[');
 	json_end(out, ']');
 	route_describe_vsock(monitor, out);
-	json_put_null(out, "entropy");
+	route_describe_entropy(monitor, out);
 	json_end(out, '}');
 	return 0;
 }

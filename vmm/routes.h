@@ -11,6 +11,8 @@
 
 struct err;
 struct monitor;
+struct rate_bucket_config;
+struct rate_limit_config;
 
 /* When a request makes sense. */
 #define ROUTE_BEFORE (1u << 0) /* the VM is not started */
@@ -96,12 +98,35 @@ route_fn route_put_drive;
 route_fn route_patch_drive;
 route_fn route_put_vsock;
 route_fn route_put_serial;
+route_fn route_put_entropy;
+route_fn route_get_balloon;
+route_fn route_put_balloon;
+route_fn route_patch_balloon;
+route_fn route_get_balloon_stats;
+route_fn route_patch_balloon_stats;
 
 /* route_describe_...() - write what is configured as member @key, or, with NULL, as an element. */
 void route_describe_boot_source(const struct monitor *monitor, struct json_out *out);
 void route_describe_machine(const struct monitor *monitor, struct json_out *out, const char *key);
 void route_describe_drives(const struct monitor *monitor, struct json_out *out);
 void route_describe_vsock(const struct monitor *monitor, struct json_out *out);
+void route_describe_entropy(const struct monitor *monitor, struct json_out *out);
+void route_describe_balloon(const struct monitor *monitor, struct json_out *out, const char *key);
+
+/*
+ * route_read_rate(), route_read_bucket() - take a rate limiter, or one bucket of it
+ * @what:	for messages
+ * @json:	untrusted; NULL: nothing is changed
+ * @rate:	buckets that @json doesn't have stay as they are
+ *
+ * Return: 0, or -EINVAL with @err set and nothing changed.
+ */
+int route_read_rate(
+	const char *what, const json_t *json, struct rate_limit_config *rate, struct err *err);
+int route_read_bucket(
+	const char *what, const json_t *json, struct rate_bucket_config *bucket, struct err *err);
+void route_describe_rate(
+	struct json_out *out, const char *key, const struct rate_limit_config *rate);
 
 /* route_check_id() - the body's id must be the path's. Return: 0 or -EINVAL. */
 int route_check_id(
