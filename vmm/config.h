@@ -135,6 +135,7 @@ struct config {
 	bool serial_given;
 	struct config_log log;
 	const char *metrics_path; /* or NULL */
+	bool metrics_emit_id;
 	bool boot_timer;
 	uint64_t start_us, start_cpu_us,
 		parent_cpu_us; /* when whoever starts us began; 0: unknown */

@@ -6,8 +6,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "vmm/arch/arch.h"
+#include "vmm/boot_timer.h"
 #include "vmm/config_file.h"
 #include "vmm/events.h"
+#include "vmm/logger.h"
 #include "vmm/routes.h"
 #include "vmm/vcpu.h"
 
@@ -16,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 
 static void on_signal(struct loop_source *src, uint32_t events)
 {
@@ -65,6 +68,7 @@ int monitor_init(struct monitor *monitor, struct err *err)
 	int r = loop_init(&monitor->loop);
 
 	monitor->vm = VM_NONE(&monitor->loop);
+	metrics_init(&monitor->metrics, &monitor->loop, &monitor->config);
 	if (r < 0)
 		return err_errno(err, -r, "event loop");
 	return watch_signals(monitor, err);
@@ -103,6 +107,8 @@ static int build(struct monitor *monitor, int *ret_code, struct err *err)
 		return r;
 	events_phase(config->events_fd, "memory");
 	r = machine_init(&monitor->machine, vm, config, err);
+	if (!r && config->boot_timer)
+		r = boot_timer_add(monitor, err);
 	if (r < 0)
 		return r;
 	events_phase(config->events_fd, "devices");
@@ -137,11 +143,41 @@ int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 	return 0;
 }
 
+static uint64_t clock_us(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* How long it took until here, if whoever started us told when that was. */
+static void count_startup(struct monitor *monitor)
+{
+	const struct config *config = &monitor->config;
+	uint64_t *now = monitor->metrics.now;
+
+	if (config->start_us)
+		now[METRIC_STARTUP_US] = clock_us(CLOCK_MONOTONIC) - config->start_us;
+	if (config->start_cpu_us)
+		now[METRIC_STARTUP_CPU_US] = clock_us(CLOCK_PROCESS_CPUTIME_ID) -
+					     config->start_cpu_us + config->parent_cpu_us;
+}
+
 int monitor_serve(struct monitor *monitor, int *ret_code, struct err *err)
 {
 	const struct config *config = &monitor->config;
 	int r = 0;
 
+	*ret_code = MONITOR_EXIT_ARGUMENTS;
+	if (config->log.path && !config->log.level_given)
+		monitor->config.log_level = LOG_INFO;
+	r = logger_set(config, err);
+	if (!r && config->metrics_path)
+		r = metrics_open(&monitor->metrics, config->metrics_path, err);
+	if (r < 0)
+		return r;
+	count_startup(monitor);
 	*ret_code = VM_END_ERROR;
 	/* The socket goes first: who waits for it needn't wait for KVM. */
 	if (config->api.sock)
@@ -185,6 +221,7 @@ static void tell_end(const struct monitor *monitor)
 void monitor_fini(struct monitor *monitor)
 {
 	api_fini(&monitor->api);
+	metrics_fini(&monitor->metrics);
 	vcpu_stop_all(&monitor->vm);
 	machine_fini(&monitor->machine);
 	tell_end(monitor);

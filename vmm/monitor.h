@@ -6,8 +6,10 @@
 #include "vmm/api.h"
 #include "vmm/config.h"
 #include "vmm/machine.h"
+#include "vmm/metrics.h"
 #include "vmm/vm.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct err;
@@ -48,6 +50,10 @@ struct monitor {
 	struct machine machine;
 	struct loop_source signals;
 	struct api api;
+	struct metrics metrics;
+	uint64_t pause_began_us;                   /* monotonic */
+	uint64_t boot_began_us, boot_began_cpu_us; /* of --boot-timer */
+	atomic_bool booted;
 	uint64_t waiters[API_CONNECTIONS_MAX];
 	unsigned int waiter_count;
 };

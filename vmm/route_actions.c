@@ -117,7 +117,7 @@ int route_put_action(struct route_call *call, struct err *err)
 	case ACTION_CTRL_ALT_DEL:
 		return ctrl_alt_del(call->monitor, err);
 	case ACTION_FLUSH_METRICS:
-		break;
+		return metrics_flush(&call->monitor->metrics, err);
 	}
-	return err_set(err, -ENOTSUP, "FlushMetrics: there are no metrics yet");
+	return -EINVAL;
 }

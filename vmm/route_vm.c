@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "vmm/monitor.h"
 
+#include <time.h>
+
 int route_get_instance(struct route_call *call, struct err *err)
 {
 	static const char *const states[] = {
@@ -33,6 +35,37 @@ int route_get_version(struct route_call *call, struct err *err)
 	return 0;
 }
 
+static void describe_logger(const struct monitor *monitor, struct json_out *out)
+{
+	static const char *const levels[] = {"Error", "Warning", "Info", "Debug"};
+	const struct config *config = &monitor->config;
+
+	if (!config->log.path) {
+		json_put_null(out, "logger");
+		return;
+	}
+	json_begin(out, "logger", '{');
+	json_put_string(out, "log_path", config->log.path);
+	json_put_string(
+		out, "level", config->log_level == LOG_OFF ? "Off" : levels[config->log_level]);
+	json_put_bool(out, "show_level", config->log.show_level);
+	json_put_bool(out, "show_log_origin", config->log.show_origin);
+	json_put_string(out, "module", config->log.module);
+	json_end(out, '}');
+}
+
+static void describe_metrics(const struct monitor *monitor, struct json_out *out)
+{
+	if (!monitor->config.metrics_path) {
+		json_put_null(out, "metrics");
+		return;
+	}
+	json_begin(out, "metrics", '{');
+	json_put_string(out, "metrics_path", monitor->config.metrics_path);
+	json_put_bool(out, "emit_id", monitor->config.metrics_emit_id);
+	json_end(out, '}');
+}
+
 int route_get_vm_config(struct route_call *call, struct err *err)
 {
 	const struct monitor *monitor = call->monitor;
@@ -43,9 +76,9 @@ int route_get_vm_config(struct route_call *call, struct err *err)
 	route_describe_drives(monitor, out);
 	route_describe_boot_source(monitor, out);
 	json_put_null(out, "cpu-config");
-	json_put_null(out, "logger");
+	describe_logger(monitor, out);
 	route_describe_machine(monitor, out, "machine-config");
-	json_put_null(out, "metrics");
+	describe_metrics(monitor, out);
 	json_put_null(out, "memory-hotplug");
 	json_put_null(out, "mmds-config");
 	json_begin(out, "network-interfaces", '[');
@@ -58,12 +91,21 @@ int route_get_vm_config(struct route_call *call, struct err *err)
 	return 0;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 /* All who asked for the pause are answered when it is there. */
 static void on_paused(void *ctx)
 {
 	struct monitor *monitor = ctx;
 
 	monitor->state = MONITOR_PAUSED;
+	monitor->metrics.now[METRIC_PAUSE_US] = now_us() - monitor->pause_began_us;
 	for (unsigned int i = 0; i < monitor->waiter_count; i++) {
 		struct api_reply reply = {0};
 
@@ -82,6 +124,8 @@ static int pause_vm(struct route_call *call, struct err *err)
 	if (monitor->waiter_count == ARRAY_SIZE(monitor->waiters))
 		return err_set(err, -EBUSY, "vm: too many wait for the pause already");
 	if (!monitor->waiter_count)
+		monitor->pause_began_us = now_us();
+	if (!monitor->waiter_count)
 		r = vcpu_pause_all(&monitor->vm, on_paused, monitor, err);
 	if (r < 0)
 		return r;
@@ -92,6 +136,7 @@ static int pause_vm(struct route_call *call, struct err *err)
 static int resume_vm(struct route_call *call, struct err *err)
 {
 	struct monitor *monitor = call->monitor;
+	uint64_t began = now_us();
 
 	vcpu_resume_all(&monitor->vm);
 	monitor->state = MONITOR_RUNNING;
@@ -102,6 +147,7 @@ static int resume_vm(struct route_call *call, struct err *err)
 		api_answer(&monitor->api, monitor->waiters[i], &reply);
 	}
 	monitor->waiter_count = 0;
+	monitor->metrics.now[METRIC_RESUME_US] = now_us() - began;
 	return 0;
 }
 

@@ -18,19 +18,26 @@ static int not_supported(struct route_call *call, struct err *err)
 }
 
 static const struct route routes[] = {
-	{HTTP_GET, "/", ROUTE_ANY, ROUTE_NO_BODY, route_get_instance},
-	{HTTP_GET, "/version", ROUTE_ANY, ROUTE_NO_BODY, route_get_version},
+	{HTTP_GET, "/", ROUTE_ANY, ROUTE_NO_BODY, route_get_instance, METRIC_GET_INSTANCE},
+	{HTTP_GET, "/version", ROUTE_ANY, ROUTE_NO_BODY, route_get_version, METRIC_GET_VERSION},
 	{HTTP_GET, "/vm/config", ROUTE_ANY, ROUTE_NO_BODY, route_get_vm_config},
 	{HTTP_PATCH, "/vm", ROUTE_AFTER, ROUTE_BODY, route_patch_vm},
-	{HTTP_PUT, "/actions", ROUTE_ANY, ROUTE_BODY, route_put_action},
-	{HTTP_PUT, "/boot-source", ROUTE_BEFORE, ROUTE_BODY, route_put_boot_source},
-	{HTTP_GET, "/machine-config", ROUTE_ANY, ROUTE_NO_BODY, route_get_machine},
-	{HTTP_PUT, "/machine-config", ROUTE_BEFORE, ROUTE_BODY, route_put_machine},
-	{HTTP_PATCH, "/machine-config", ROUTE_BEFORE, ROUTE_BODY, route_patch_machine},
-	{HTTP_PUT, "/cpu-config", ROUTE_BEFORE, ROUTE_BODY, route_put_cpu_config},
-	{HTTP_PUT, "/drives/{drive_id}", ROUTE_BEFORE, ROUTE_BODY, route_put_drive},
-	{HTTP_PUT, "/vsock", ROUTE_BEFORE, ROUTE_BODY, route_put_vsock},
-	{HTTP_PUT, "/serial", ROUTE_BEFORE, ROUTE_BODY, route_put_serial},
+	{HTTP_PUT, "/actions", ROUTE_ANY, ROUTE_BODY, route_put_action, METRIC_PUT_ACTIONS},
+	{HTTP_PUT, "/boot-source", ROUTE_BEFORE, ROUTE_BODY, route_put_boot_source,
+		METRIC_PUT_BOOT_SOURCE},
+	{HTTP_GET, "/machine-config", ROUTE_ANY, ROUTE_NO_BODY, route_get_machine,
+		METRIC_GET_MACHINE},
+	{HTTP_PUT, "/machine-config", ROUTE_BEFORE, ROUTE_BODY, route_put_machine,
+		METRIC_PUT_MACHINE},
+	{HTTP_PATCH, "/machine-config", ROUTE_BEFORE, ROUTE_BODY, route_patch_machine,
+		METRIC_PATCH_MACHINE},
+	{HTTP_PUT, "/cpu-config", ROUTE_BEFORE, ROUTE_BODY, route_put_cpu_config, METRIC_PUT_CPU},
+	{HTTP_PUT, "/drives/{drive_id}", ROUTE_BEFORE, ROUTE_BODY, route_put_drive,
+		METRIC_PUT_DRIVE},
+	{HTTP_PUT, "/vsock", ROUTE_BEFORE, ROUTE_BODY, route_put_vsock, METRIC_PUT_VSOCK},
+	{HTTP_PUT, "/serial", ROUTE_BEFORE, ROUTE_BODY, route_put_serial, METRIC_PUT_SERIAL},
+	{HTTP_PUT, "/logger", ROUTE_BEFORE, ROUTE_BODY, route_put_logger, METRIC_PUT_LOGGER},
+	{HTTP_PUT, "/metrics", ROUTE_BEFORE, ROUTE_BODY, route_put_metrics, METRIC_PUT_METRICS},
 	{HTTP_PUT, "/entropy", ROUTE_BEFORE, ROUTE_BODY, route_put_entropy},
 	{HTTP_GET, "/balloon", ROUTE_ANY, ROUTE_NO_BODY, route_get_balloon},
 	{HTTP_PUT, "/balloon", ROUTE_BEFORE, ROUTE_BODY, route_put_balloon},
@@ -150,20 +157,27 @@ static int parse_body(const struct route *route, const struct http_request *requ
 static int handle(const struct http_request *request, struct route_call *call, struct err *err)
 {
 	const struct route *route = find(request->method, request->path, &call->id, err);
+	struct metrics *metrics = &call->monitor->metrics;
 	json_t CLEANUP_JSON *body = NULL;
 	int r;
 
 	if (!route)
 		return err->code;
+	metrics_add(metrics, route->metric);
 	if (request->query)
-		return err_set(err, -EINVAL, "%s takes no query", route->path);
-	r = parse_body(route, request, &body, err);
+		r = err_set(err, -EINVAL, "%s takes no query", route->path);
+	else
+		r = parse_body(route, request, &body, err);
 	if (!r)
 		r = check_state(call->monitor, route, err);
-	if (r < 0)
-		return r;
 	call->body = body;
-	return route->fn(call, err);
+	if (!r)
+		r = route->fn(call, err);
+	if (r < 0 && route->metric && route->method != HTTP_GET)
+		metrics_add(metrics, route->metric + 1);
+	if (call->deprecated)
+		metrics_add(metrics, METRIC_DEPRECATED);
+	return r;
 }
 
 int routes_handle(

@@ -5,6 +5,7 @@
 #include "vmm/api.h"
 #include "vmm/json_read.h"
 #include "vmm/json_write.h"
+#include "vmm/metrics.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -51,13 +52,18 @@ enum route_body {
 	ROUTE_MAY_BODY, /* none is an empty object */
 };
 
-/* @path: segments are literal, or a name in braces, which stands for an id */
+/*
+ * struct route
+ * @path:	segments are literal, or a name in braces, which stands for an id
+ * @metric:	counts its requests; what follows it counts failures, but for a GET
+ */
 struct route {
 	enum http_method method;
 	const char *path;
 	unsigned int states;
 	enum route_body body;
 	route_fn *fn;
+	enum metric metric;
 };
 
 #define ROUTE_ID_MAX 64
@@ -98,6 +104,8 @@ route_fn route_put_drive;
 route_fn route_patch_drive;
 route_fn route_put_vsock;
 route_fn route_put_serial;
+route_fn route_put_logger;
+route_fn route_put_metrics;
 route_fn route_put_entropy;
 route_fn route_get_balloon;
 route_fn route_put_balloon;

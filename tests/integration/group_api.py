@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hull-vmm driven over its API: a guest from configuration to its end, wrong states and fields, many clients."""
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+
+from guest import CMDLINE, initramfs
+from harness import (END_DEADLINE, KERNEL, VMM, WorkDir, check, equal, finish, kill, match, read_until, run, start,
+                     wait_for)
+
+
+class Connection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=60)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(60)
+        self.sock.connect(self.path)
+
+
+class Vmm:
+    """A monitor in API mode, as a context."""
+
+    def __init__(self, work, *options):
+        self.sock = os.path.join(work, "api.sock")
+        self.work = work
+        self.process = start(VMM, "--api-sock", self.sock, *options)
+        wait_for(lambda: os.path.exists(self.sock) or self.process.poll() is not None, "the socket")
+        check(self.process.poll() is None, "hull-vmm has ended")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            kill(self.process.pid, signal.SIGKILL)
+        for pipe in (self.process.stdout, self.process.stderr):
+            pipe.close()
+        self.process.wait()
+
+    def request(self, method, path, body=None):
+        """Return the status and the parsed body."""
+        connection = Connection(self.sock)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            text = response.read()
+            return response.status, json.loads(text) if text else None
+        finally:
+            connection.close()
+
+    def ok(self, method, path, body=None):
+        status, answer = self.request(method, path, body)
+        check(status in (200, 204), method, path, body, "gave", status, answer)
+        return answer
+
+    def fault(self, pattern, method, path, body=None):
+        status, answer = self.request(method, path, body)
+        equal(status, 400, f"status of {method} {path}")
+        match(pattern, answer["fault_message"], f"fault of {method} {path} {body}")
+
+    def state(self):
+        return self.ok("GET", "/")["state"]
+
+    def boot_source(self, word, args=""):
+        image = os.path.join(self.work, "initramfs")
+        if not os.path.exists(image):
+            initramfs(image)
+        self.ok("PUT", "/boot-source", {"kernel_image_path": KERNEL, "initrd_path": image,
+                                        "boot_args": f"{CMDLINE} reboot=k probe={word} {args}"})
+
+    def start(self):
+        self.ok("PUT", "/actions", {"action_type": "InstanceStart"})
+
+
+def curl(vmm, *args):
+    return run("curl", "-sS", "--unix-socket", vmm.sock, *args, timeout=END_DEADLINE)
+
+
+def test_a_session_by_curl():
+    with WorkDir() as work, Vmm(work, "--id", "curl-1") as vmm:
+        match('"state":"Not started"', curl(vmm, "http://localhost/").expect(0).out)
+        match('"id":"curl-1"', curl(vmm, "http://localhost/").out)
+        initramfs(os.path.join(work, "initramfs"))
+        for path, body in (("machine-config", {"vcpu_count": 2, "mem_size_mib": 128}),
+                           ("boot-source", {"kernel_image_path": KERNEL,
+                                            "initrd_path": os.path.join(work, "initramfs"),
+                                            "boot_args": CMDLINE + " probe=info"}),
+                           ("actions", {"action_type": "InstanceStart"})):
+            curl(vmm, "-f", "-X", "PUT", f"http://localhost/{path}", "-H", "Content-Type: application/json", "-d",
+                 json.dumps(body)).expect(0, "")
+        result = finish(vmm.process)
+        equal(result.code, 0, "exit code")
+        match("^probe: cpus 2\r?$", result.out.replace(b"\r", b""), "console")
+        check(not os.path.exists(vmm.sock), "the socket is left behind")
+
+
+def test_reboot_is_the_end():
+    with WorkDir() as work, Vmm(work) as vmm:
+        vmm.boot_source("reboot")
+        vmm.start()
+        equal(finish(vmm.process).code, 0, "exit code")
+
+
+def test_pause_and_resume():
+    with WorkDir() as work, Vmm(work) as vmm:
+        vmm.ok("PUT", "/machine-config", {"vcpu_count": 2, "mem_size_mib": 128})
+        vmm.boot_source("hang")
+        vmm.start()
+        equal(vmm.state(), "Running", "state")
+        for _ in range(3):
+            vmm.ok("PATCH", "/vm", {"state": "Paused"})
+            equal(vmm.state(), "Paused", "state")
+            vmm.ok("PATCH", "/vm", {"state": "Paused"})
+            before = cpu_ticks(vmm.process.pid)
+            vmm.ok("GET", "/vm/config")
+            check(cpu_ticks(vmm.process.pid) - before < 5, "a paused VM uses CPU time")
+            vmm.ok("PATCH", "/vm", {"state": "Resumed"})
+            vmm.ok("PATCH", "/vm", {"state": "Resumed"})
+            equal(vmm.state(), "Running", "state")
+        read_until(vmm.process.stdout, "probe: hanging")
+        vmm.ok("PATCH", "/vm", {"state": "Paused"})
+        kill(vmm.process.pid, signal.SIGTERM)
+        equal(finish(vmm.process).code, 1, "exit code")
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_ctrl_alt_del():
+    with WorkDir() as work, Vmm(work) as vmm:
+        vmm.boot_source("hang")
+        vmm.start()
+        read_until(vmm.process.stdout, "probe: hanging")
+        status, answer = vmm.request("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
+        # The guest's kernel may have no keyboard driver; then it says so.
+        check(status == 204 or "keyboard" in answer["fault_message"] or "keys" in answer["fault_message"],
+              status, answer)
+
+
+def test_disks_and_config():
+    with WorkDir() as work, Vmm(work) as vmm:
+        for name in ("root", "data"):
+            with open(os.path.join(work, name), "wb") as file:
+                file.truncate(1 << 20)
+        vmm.ok("PUT", "/drives/data", {"drive_id": "data", "path_on_host": os.path.join(work, "data"),
+                                       "is_root_device": False, "is_read_only": False})
+        vmm.ok("PUT", "/drives/root", {"drive_id": "root", "path_on_host": os.path.join(work, "root"),
+                                       "is_root_device": True, "is_read_only": True})
+        vmm.fault("root device already", "PUT", "/drives/data",
+                  {"drive_id": "data", "path_on_host": os.path.join(work, "data"), "is_root_device": True})
+        vmm.ok("PUT", "/vsock", {"guest_cid": 9, "uds_path": os.path.join(work, "v.sock")})
+        vmm.ok("PUT", "/entropy", {})
+        vmm.ok("PUT", "/balloon", {"amount_mib": 8, "deflate_on_oom": True, "stats_polling_interval_s": 1})
+        vmm.boot_source("hang")
+        config = vmm.ok("GET", "/vm/config")
+        equal([drive["drive_id"] for drive in config["drives"]], ["data", "root"], "drives")
+        equal(config["vsock"]["guest_cid"], 9, "guest_cid")
+        vmm.start()
+        read_until(vmm.process.stdout, "probe: hanging")
+        check(os.path.exists(os.path.join(work, "v.sock")), "no vsock socket")
+        vmm.ok("PATCH", "/balloon", {"amount_mib": 16})
+        equal(vmm.ok("GET", "/balloon")["amount_mib"], 16, "amount_mib")
+        equal(vmm.ok("GET", "/balloon/statistics")["target_pages"], 16 * 256, "target_pages")
+        vmm.fault("more than the guest's memory", "PATCH", "/balloon", {"amount_mib": 4096})
+        equal(vmm.ok("GET", "/balloon")["amount_mib"], 16, "amount_mib")
+        vmm.ok("PATCH", "/balloon/statistics", {"stats_polling_interval_s": 2})
+
+
+BEFORE_ONLY = [("PUT", "/boot-source", {"kernel_image_path": KERNEL}),
+               ("PUT", "/machine-config", {"vcpu_count": 1, "mem_size_mib": 128}),
+               ("PATCH", "/machine-config", {"vcpu_count": 1}), ("PUT", "/cpu-config", {}),
+               ("PUT", "/vsock", {"guest_cid": 3, "uds_path": "/tmp/x"}), ("PUT", "/serial", {}),
+               ("PUT", "/entropy", {}), ("PUT", "/balloon", {"amount_mib": 0, "deflate_on_oom": False})]
+AFTER_ONLY = [("PATCH", "/vm", {"state": "Paused"}), ("PATCH", "/balloon", {"amount_mib": 0}),
+              ("GET", "/balloon/statistics", None)]
+
+
+def test_wrong_states():
+    with WorkDir() as work, Vmm(work) as vmm:
+        for method, path, body in AFTER_ONLY:
+            vmm.fault("only possible after", method, path, body)
+        vmm.fault("not started", "PUT", "/actions", {"action_type": "SendCtrlAltDel"})
+        vmm.fault("no kernel", "PUT", "/actions", {"action_type": "InstanceStart"})
+        vmm.boot_source("hang")
+        vmm.start()
+        for method, path, body in BEFORE_ONLY:
+            vmm.fault("only possible before", method, path, body)
+        vmm.fault("started already", "PUT", "/actions", {"action_type": "InstanceStart"})
+
+
+def test_a_failed_start_may_be_repaired():
+    with WorkDir() as work, Vmm(work) as vmm:
+        text = os.path.join(work, "text")
+        with open(text, "w", encoding="utf-8") as file:
+            file.write("no kernel\n" * 10000)
+        vmm.ok("PUT", "/boot-source", {"kernel_image_path": text})
+        for _ in range(5):
+            vmm.fault(text, "PUT", "/actions", {"action_type": "InstanceStart"})
+        equal(vmm.state(), "Not started", "state")
+        descriptors = len(os.listdir(f"/proc/{vmm.process.pid}/fd"))
+        check(descriptors < 12, "descriptors left open:", descriptors)
+        vmm.boot_source("poweroff")
+        vmm.start()
+        equal(finish(vmm.process).code, 0, "exit code")
+
+
+def test_config_file():
+    with WorkDir() as work:
+        image = initramfs(os.path.join(work, "initramfs"))
+        config = os.path.join(work, "config.json")
+        document = {"boot-source": {"kernel_image_path": KERNEL, "initrd_path": image,
+                                    "boot_args": CMDLINE + " probe=info"},
+                    "drives": [], "machine-config": {"vcpu_count": 2, "mem_size_mib": 128}, "vsock": None}
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        result = run(VMM, "--no-api", "--config-file", config)
+        equal(result.code, 0, "exit code")
+        match("^probe: cpus 2$", result.out.replace(b"\r", b""), "console")
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump(dict(document, extra=1), file)
+        run(VMM, "--no-api", "--config-file", config).expect_error(152, "unknown field 'extra'", by="hull-vmm")
+
+
+def test_many_clients_and_flat_memory():
+    with WorkDir() as work, Vmm(work) as vmm:
+        failures = []
+
+        def client(number):
+            connection = Connection(vmm.sock)
+            try:
+                for _ in range(100):
+                    connection.request("GET", "/")
+                    response = connection.getresponse()
+                    check(response.status == 200, "status", response.status)
+                    response.read()
+            except Exception as error:  # told by the test itself
+                failures.append(f"client {number}: {error!r}")
+            finally:
+                connection.close()
+
+        def burst():
+            threads = [threading.Thread(target=client, args=[n]) for n in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        burst()
+        before = resident(vmm.process.pid)
+        burst()
+        for _ in range(500):
+            vmm.ok("GET", "/version")
+        equal(failures, [], "failures")
+        grown = resident(vmm.process.pid) - before
+        check(grown <= 64, "KiB grown:", grown)
+        check(len(os.listdir(f"/proc/{vmm.process.pid}/fd")) < 12, "descriptors are left open")
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(match(r"VmRSS:\s+(\d+) kB", file.read()).group(1))
+
+
+def test_the_eleventh_client():
+    with WorkDir() as work, Vmm(work) as vmm:
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(11)]
+        for client in clients:
+            client.settimeout(20)
+            client.connect(vmm.sock)
+        match("503.*Too many open connections", clients[10].recv(4096), "answer")
+        clients[0].close()
+        equal(wait_for(lambda: vmm.request("GET", "/")[0] == 200, "a free place"), True, "answer")
+        for client in clients:
+            client.close()
+
+
+def test_socket_that_is_taken():
+    with WorkDir() as work, Vmm(work) as vmm:
+        run(VMM, "--api-sock", vmm.sock).expect_error(1, "another process serves it", by="hull-vmm")
+        equal(vmm.state(), "Not started", "state")
+        kill(vmm.process.pid, signal.SIGKILL)
+        vmm.process.wait()
+        run(VMM, "--api-sock", vmm.sock).expect_error(1, "left behind", by="hull-vmm")
+        run(VMM, "--api-sock", work + "/" + "x" * 120).expect_error(1, "longer than 107", by="hull-vmm")
+
+
+def test_version():
+    result = run(VMM, "--version", stdin=b"").expect(0)
+    match(r"^Firecracker v\d+\.\d+\.\d+\n", result.out, "version")
