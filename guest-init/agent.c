@@ -229,6 +229,8 @@ static int start(struct agent *agent, struct err *err)
 	clock_set(spec->wall_clock_ns);
 	r = rootfs_mount(agent->platform, spec->root, err);
 	if (r == 0)
+		r = agent->platform->network(spec, err);
+	if (r == 0)
 		r = streams_open(&agent->streams, &agent->loop, spec, on_stream_done, err);
 	if (r == 0)
 		r = container_start(

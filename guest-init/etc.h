@@ -4,12 +4,14 @@
 
 #include "base/err.h"
 
+struct agent_spec;
+
 /*
- * etc_write() - /etc/hostname, hosts, resolv.conf, and mtab if missing
+ * etc_write() - /etc/hostname, hosts, resolv.conf as @spec says, and mtab if missing
  *
  * Runs in the container's root while that is writable. A link in the place of a file is replaced,
  * not followed; a directory in its place is left alone.
  *
  * Return: 0 or -errno.
  */
-int etc_write(const char *hostname, struct err *err);
+int etc_write(const struct agent_spec *spec, struct err *err);

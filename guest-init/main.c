@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "guest-init/agent.h"
+#include "guest-init/network.h"
 #include "guest-init/platform.h"
 #include "guest-init/rootfs.h"
 
@@ -84,6 +85,7 @@ int main(void)
 		.dial = vsock_dial,
 		.mount_image = image_mount,
 		.mount_disk = disk_mount,
+		.network = network_setup,
 		.power_off = power_off,
 	};
 	struct timespec ts;

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+struct agent_spec;
+
 struct platform {
 	/* Connect to host port @port. Return: a blocking close-on-exec socket, or -errno. */
 	int (*dial)(uint32_t port, struct err *err);
@@ -13,6 +15,8 @@ struct platform {
 	int (*mount_image)(const char *target, struct err *err);
 	/* Mount the writable disk on the directory @target. Return: 0 or -errno. */
 	int (*mount_disk)(const char *target, struct err *err);
+	/* Set up the network interfaces. Return: 0 or -errno. */
+	int (*network)(const struct agent_spec *spec, struct err *err);
 	/* Switch the machine off. Does not return. */
 	void (*power_off)(void);
 };

@@ -13,11 +13,9 @@
 #include "guest-init/terminal.h"
 
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -58,18 +56,6 @@ static int descriptors_keep(const int stdio[3], int channel, int ret_stdio[3])
 	return syscall(SYS_close_range, FD_END, ~0U, 0) < 0 ? -errno : 0;
 }
 
-/* Programs expect 127.0.0.1 to work. */
-static void loopback_up(void)
-{
-	int CLEANUP_FD sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq req = {.ifr_name = "lo"};
-
-	if (sock < 0 || ioctl(sock, SIOCGIFFLAGS, &req) < 0)
-		return; /* a kernel without a network */
-	req.ifr_flags |= IFF_UP;
-	ioctl(sock, SIOCSIFFLAGS, &req);
-}
-
 /* All that happens before the command's process. */
 static int container_make(
 	const struct agent_spec *spec, struct user *user, int stdio[3], struct err *err)
@@ -77,14 +63,13 @@ static int container_make(
 	int CLEANUP_FD master = -1;
 	int r;
 
-	loopback_up();
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0)
 		return err_errno(err, errno, "hostname %s", spec->hostname);
 	r = mounts_enter(err);
 	if (r == 0)
 		r = user_resolve(spec->user, user, err);
 	if (r == 0)
-		r = etc_write(spec->hostname, err);
+		r = etc_write(spec, err);
 	if (r == 0)
 		r = mounts_make(err);
 	if (r == 0)

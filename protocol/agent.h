@@ -54,7 +54,7 @@
 
 /* Raised with every change that an older peer would misread; peers of different versions don't
  * talk. */
-#define AGENT_VERSION 1
+#define AGENT_VERSION 2
 
 #define AGENT_HEADER_SIZE 8u
 
@@ -75,6 +75,15 @@
 #define AGENT_RLIMITS_MAX 16u
 /* The last signal number of Linux. */
 #define AGENT_SIGNAL_MAX 64u
+
+/* Network interfaces, and addresses of each: more than a container is given anywhere. */
+#define AGENT_INTERFACES_MAX 4u
+#define AGENT_ADDRESSES_MAX 4u
+/* What IPv4 needs at least (RFC 791), and the longest that virtio-net can name. */
+#define AGENT_MTU_MIN 68u
+#define AGENT_MTU_MAX 65535u
+/* Text of resolv.conf, and lines for hosts: hundreds of entries. */
+#define AGENT_ETC_MAX 16384u
 
 /* Exit codes in FAILED, those of docker and podman. */
 enum agent_exit {
@@ -213,6 +222,28 @@ struct agent_rlimit {
 	uint64_t hard;
 };
 
+/* An IP address. @family: 4 or 6, or 0 for none; @bytes: the first 4 or all 16, network order. */
+struct agent_ip {
+	uint8_t family;
+	uint8_t bytes[16];
+};
+
+/*
+ * struct agent_interface - how to set up one network interface of the guest
+ * @mac:	which one
+ * @mtu:	AGENT_MTU_MIN to AGENT_MTU_MAX, or 0 to leave it as the device says
+ * @addresses, @prefixes:	@n_addresses of them; a prefix is at most 32 or 128 bits
+ * @gateways:	of the default routes, for IPv4 and IPv6; family 0 for none
+ */
+struct agent_interface {
+	uint8_t mac[6];
+	uint16_t mtu;
+	size_t n_addresses;
+	struct agent_ip addresses[AGENT_ADDRESSES_MAX];
+	uint8_t prefixes[AGENT_ADDRESSES_MAX];
+	struct agent_ip gateways[2];
+};
+
 /*
  * struct agent_spec - what START carries: the container and its command
  * @args:	NULL-terminated, at least one; args[0] is looked up in the environment's PATH when
@@ -229,6 +260,10 @@ struct agent_rlimit {
  * @stdin_port, @stdout_port, @stderr_port:	host ports to dial, or 0 for /dev/null
  * @wall_clock_ns:	time of day to set, ns since 1970, or 0 to leave the guest's clock alone
  * @rlimits:	@n_rlimits of them, at most AGENT_RLIMITS_MAX, no resource twice
+ * @interfaces:	@n_interfaces of them, at most AGENT_INTERFACES_MAX
+ * @resolv_conf: text of /etc/resolv.conf, at most AGENT_ETC_MAX; NULL = says that there is no
+ * network
+ * @hosts:	lines to add to /etc/hosts, at most AGENT_ETC_MAX; NULL = none
  * @storage:	what agent_spec_fini() frees; NULL in a spec that the caller filled in
  *
  * Ports are neither AGENT_PORT nor UINT32_MAX, and no two are the same.
@@ -243,7 +278,7 @@ struct agent_rlimit {
  *      +------+------+--------+------------------+
  *
  * Strings are sent without a NUL, and none may hold one. A field that isn't marked "repeated" may
- * occur once.
+ * occur once. (Order matters only where it is said.)
  */
 struct agent_spec {
 	char *const *args;
@@ -259,6 +294,10 @@ struct agent_spec {
 	uint64_t wall_clock_ns;
 	struct agent_rlimit rlimits[AGENT_RLIMITS_MAX];
 	size_t n_rlimits;
+	struct agent_interface interfaces[AGENT_INTERFACES_MAX];
+	size_t n_interfaces;
+	const char *resolv_conf;
+	const char *hosts;
 	void *storage;
 };
 
@@ -273,6 +312,12 @@ enum agent_field {
 	AGENT_FIELD_STREAMS = 8,  /* le32 stdin, le32 stdout, le32 stderr port */
 	AGENT_FIELD_CLOCK = 9,    /* le64 ns */
 	AGENT_FIELD_RLIMIT = 10,  /* le32 resource, le32 zero, le64 soft, le64 hard; repeated */
+	AGENT_FIELD_INTERFACE =
+		11, /* mac, le16 mtu; repeated; the following two belong to the last */
+	AGENT_FIELD_ADDRESS = 12,     /* u8 prefix, u8 zero, le16 zero, 4 or 16 bytes; repeated */
+	AGENT_FIELD_GATEWAY = 13,     /* 4 or 16 bytes; repeated, once for each family */
+	AGENT_FIELD_RESOLV_CONF = 14, /* string */
+	AGENT_FIELD_HOSTS = 15,       /* string */
 };
 
 /*
@@ -289,7 +334,7 @@ int agent_spec_encode(struct buf *buf, const struct agent_spec *spec);
  * @ret:	written on success only; free with agent_spec_fini()
  *
  * Fields that were not sent have their defaults: env is an empty array, cwd "/", user "", hostname
- * "hull".
+ * "hull", resolv_conf and hosts NULL.
  *
  * Return: 0, -EPROTO, or -ENOMEM.
  */

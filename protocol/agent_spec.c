@@ -3,6 +3,7 @@
 #include "protocol/agent.h"
 
 #include "base/le.h"
+#include "protocol/agent_network.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -82,10 +83,10 @@ static bool spec_valid(const struct agent_spec *spec)
 		return false;
 	if ((unsigned int)spec->root > AGENT_ROOT_READONLY)
 		return false;
-	return ports_valid(spec) && rlimits_valid(spec);
+	return ports_valid(spec) && rlimits_valid(spec) && agent_network_valid(spec);
 }
 
-static int field_add(struct buf *buf, enum agent_field type, const void *data, size_t len)
+int agent_field_add(struct buf *buf, enum agent_field type, const void *data, size_t len)
 {
 	uint8_t header[FIELD_HEADER_SIZE];
 	int r;
@@ -101,7 +102,7 @@ static int field_add(struct buf *buf, enum agent_field type, const void *data, s
 
 static int string_add(struct buf *buf, enum agent_field type, const char *string)
 {
-	return string ? field_add(buf, type, string, strlen(string)) : 0;
+	return string ? agent_field_add(buf, type, string, strlen(string)) : 0;
 }
 
 static int strings_add(struct buf *buf, enum agent_field type, char *const *strings)
@@ -121,12 +122,12 @@ static int ports_add(struct buf *buf, const struct agent_spec *spec)
 		le32_store(value, spec->tty_port);
 		le16_store(value + 4, spec->rows);
 		le16_store(value + 6, spec->cols);
-		return field_add(buf, AGENT_FIELD_TERMINAL, value, TERMINAL_SIZE);
+		return agent_field_add(buf, AGENT_FIELD_TERMINAL, value, TERMINAL_SIZE);
 	}
 	le32_store(value, spec->stdin_port);
 	le32_store(value + 4, spec->stdout_port);
 	le32_store(value + 8, spec->stderr_port);
-	return field_add(buf, AGENT_FIELD_STREAMS, value, STREAMS_SIZE);
+	return agent_field_add(buf, AGENT_FIELD_STREAMS, value, STREAMS_SIZE);
 }
 
 static int numbers_add(struct buf *buf, const struct agent_spec *spec)
@@ -135,17 +136,17 @@ static int numbers_add(struct buf *buf, const struct agent_spec *spec)
 	int r;
 
 	le32_store(value, (uint32_t)spec->root);
-	r = field_add(buf, AGENT_FIELD_ROOT, value, 4);
+	r = agent_field_add(buf, AGENT_FIELD_ROOT, value, 4);
 	if (r == 0 && spec->wall_clock_ns) {
 		le64_store(value, spec->wall_clock_ns);
-		r = field_add(buf, AGENT_FIELD_CLOCK, value, 8);
+		r = agent_field_add(buf, AGENT_FIELD_CLOCK, value, 8);
 	}
 	for (size_t i = 0; i < spec->n_rlimits && r == 0; i++) {
 		le32_store(value, spec->rlimits[i].resource);
 		le32_store(value + 4, 0);
 		le64_store(value + 8, spec->rlimits[i].soft);
 		le64_store(value + 16, spec->rlimits[i].hard);
-		r = field_add(buf, AGENT_FIELD_RLIMIT, value, RLIMIT_SIZE);
+		r = agent_field_add(buf, AGENT_FIELD_RLIMIT, value, RLIMIT_SIZE);
 	}
 	return r;
 }
@@ -170,6 +171,12 @@ int agent_spec_encode(struct buf *buf, const struct agent_spec *spec)
 		r = ports_add(buf, spec);
 	if (r == 0)
 		r = numbers_add(buf, spec);
+	if (r == 0)
+		r = agent_network_encode(buf, spec);
+	if (r == 0)
+		r = string_add(buf, AGENT_FIELD_RESOLV_CONF, spec->resolv_conf);
+	if (r == 0)
+		r = string_add(buf, AGENT_FIELD_HOSTS, spec->hosts);
 	if (r == 0 && buf->len - start > AGENT_FRAME_MAX)
 		r = -EMSGSIZE;
 	if (r < 0)
@@ -272,6 +279,14 @@ static int field_check(struct decoder *d, const struct field *f)
 		if (f->len != RLIMIT_SIZE || le32_load(f->value + 4))
 			return -EPROTO;
 		return ++d->n_rlimits > AGENT_RLIMITS_MAX ? -EPROTO : 0;
+	case AGENT_FIELD_INTERFACE:
+	case AGENT_FIELD_ADDRESS:
+	case AGENT_FIELD_GATEWAY:
+		/* Checked when taken: they build on each other. */
+		return 0;
+	case AGENT_FIELD_RESOLV_CONF:
+	case AGENT_FIELD_HOSTS:
+		return string_once(d, f, AGENT_ETC_MAX);
 	default:
 		return -EPROTO;
 	}
@@ -287,7 +302,7 @@ static char *string_take(struct decoder *d, const struct field *f)
 	return string;
 }
 
-static void field_take(struct decoder *d, const struct field *f, struct agent_spec *spec)
+static int field_take(struct decoder *d, const struct field *f, struct agent_spec *spec)
 {
 	const uint8_t *v = f->value;
 
@@ -331,7 +346,18 @@ static void field_take(struct decoder *d, const struct field *f, struct agent_sp
 			.hard = le64_load(v + 16),
 		};
 		break;
+	case AGENT_FIELD_INTERFACE:
+	case AGENT_FIELD_ADDRESS:
+	case AGENT_FIELD_GATEWAY:
+		return agent_network_take(spec, f->type, v, f->len);
+	case AGENT_FIELD_RESOLV_CONF:
+		spec->resolv_conf = string_take(d, f);
+		break;
+	case AGENT_FIELD_HOSTS:
+		spec->hosts = string_take(d, f);
+		break;
 	}
+	return 0;
 }
 
 int agent_spec_decode(const void *data, size_t len, struct agent_spec *ret)
@@ -360,9 +386,10 @@ int agent_spec_decode(const void *data, size_t len, struct agent_spec *ret)
 	spec.env = d.next_env = pointers + d.n_args + 1;
 	d.next_text = (char *)(pointers + d.n_args + d.n_env + 2);
 	d.pos = 0;
-	while (field_next(&d, &f) > 0)
-		field_take(&d, &f, &spec);
-	if (!spec_valid(&spec)) {
+	r = 0;
+	while (r == 0 && field_next(&d, &f) > 0)
+		r = field_take(&d, &f, &spec);
+	if (r < 0 || !spec_valid(&spec)) {
 		agent_spec_fini(&spec);
 		return -EPROTO;
 	}

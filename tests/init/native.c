@@ -6,6 +6,7 @@
 #include "base/le.h"
 #include "base/log.h"
 #include "guest-init/agent.h"
+#include "guest-init/network.h"
 #include "guest-init/platform.h"
 #include "guest-init/rootfs.h"
 
@@ -77,6 +78,7 @@ static void run(void)
 		.dial = native_dial,
 		.mount_image = native_image,
 		.mount_disk = native_disk,
+		.network = network_setup,
 		.power_off = native_power_off,
 	};
 	struct err err;

@@ -114,7 +114,7 @@ class Guest:
         kind, payload = self.recv()
         assert kind == HELLO
         magic, version, zero, _, _ = struct.unpack("<4sHHQQ", payload)
-        assert (magic, version, zero) == (b"hull", 1, 0)
+        assert (magic, version, zero) == (b"hull", 2, 0)
 
     def start(self, *args, **kwargs):
         """START and what comes of it: the STARTED or FAILED message."""

@@ -105,6 +105,119 @@ START_TEST(terminal)
 }
 END_TEST
 
+static struct agent_spec networked(void)
+{
+	struct agent_spec spec = {
+		.args = args,
+		.n_interfaces = 2,
+		.resolv_conf = "nameserver 10.0.2.3\n",
+		.hosts = "10.0.0.9\tdb\n",
+	};
+
+	spec.interfaces[0] = (struct agent_interface){
+		.mac = {2, 0, 0, 0, 0, 1},
+		.mtu = 1400,
+		.n_addresses = 2,
+		.addresses = {{4, {10, 0, 2, 15}}, {6, {0xfd, [15] = 2}}},
+		.prefixes = {24, 64},
+		.gateways = {{4, {10, 0, 2, 2}}, {6, {0xfd, [15] = 1}}},
+	};
+	spec.interfaces[1].mac[5] = 2;
+	return spec;
+}
+
+START_TEST(network)
+{
+	const struct agent_spec sent = networked();
+	struct buf buf = BUF_INIT(SPEC_MAX);
+	struct agent_spec got;
+
+	ck_assert_int_eq(agent_spec_encode(&buf, &sent), 0);
+	ck_assert_int_eq(agent_spec_decode(buf.data, buf.len, &got), 0);
+	ck_assert_uint_eq(got.n_interfaces, 2);
+	ck_assert_mem_eq(&got.interfaces[0], &sent.interfaces[0], sizeof(struct agent_interface));
+	ck_assert_mem_eq(&got.interfaces[1], &sent.interfaces[1], sizeof(struct agent_interface));
+	ck_assert_str_eq(got.resolv_conf, sent.resolv_conf);
+	ck_assert_str_eq(got.hosts, sent.hosts);
+	agent_spec_fini(&got);
+	buf_fini(&buf);
+}
+END_TEST
+
+/* Each change breaks one rule of an otherwise legal network. */
+#define NETWORK_REFUSED(change)                                                                    \
+	do {                                                                                       \
+		struct agent_spec spec = networked();                                              \
+		struct buf buf = BUF_INIT(SPEC_MAX);                                               \
+                                                                                                   \
+		change;                                                                            \
+		ck_assert_int_eq(agent_spec_encode(&buf, &spec), -EINVAL);                         \
+		ck_assert_uint_eq(buf.len, 0);                                                     \
+		buf_fini(&buf);                                                                    \
+	} while (0)
+
+START_TEST(bad_network_is_not_sent)
+{
+	static char text[AGENT_ETC_MAX + 2];
+
+	memset(text, '#', AGENT_ETC_MAX + 1);
+	NETWORK_REFUSED(spec.n_interfaces = AGENT_INTERFACES_MAX + 1);
+	NETWORK_REFUSED(spec.interfaces[0].mtu = AGENT_MTU_MIN - 1);
+	NETWORK_REFUSED(spec.interfaces[0].n_addresses = AGENT_ADDRESSES_MAX + 1);
+	NETWORK_REFUSED(spec.interfaces[0].addresses[0].family = 5);
+	NETWORK_REFUSED(spec.interfaces[0].prefixes[0] = 33);
+	NETWORK_REFUSED(spec.interfaces[0].prefixes[1] = 129);
+	NETWORK_REFUSED(spec.interfaces[0].gateways[0].family = 6);
+	NETWORK_REFUSED(spec.interfaces[0].gateways[1].family = 4);
+	NETWORK_REFUSED(spec.resolv_conf = text);
+	NETWORK_REFUSED(spec.hosts = text);
+}
+END_TEST
+
+/* Decode a legal spec followed by one field of @len bytes. */
+static int decode_behind(
+	const struct agent_spec *spec, uint16_t type, const void *value, size_t len)
+{
+	struct buf buf = BUF_INIT(SPEC_MAX);
+	struct agent_spec got;
+	uint8_t header[8] = {0};
+	int r;
+
+	ck_assert_int_eq(agent_spec_encode(&buf, spec), 0);
+	le16_store(header, type);
+	le32_store(header + 4, (uint32_t)len);
+	ck_assert_int_eq(buf_add(&buf, header, sizeof(header)), 0);
+	ck_assert_int_eq(buf_add(&buf, value, len), 0);
+	r = agent_spec_decode(buf.data, buf.len, &got);
+	if (r == 0)
+		agent_spec_fini(&got);
+	buf_fini(&buf);
+	return r;
+}
+
+START_TEST(bad_network_is_not_taken)
+{
+	const struct agent_spec alone = {.args = args}, spec = networked();
+	static const uint8_t link[9] = {2}, address[20] = {24}, odd[20] = {24, 1}, wide[8] = {33};
+
+	ck_assert_int_eq(decode_behind(&alone, AGENT_FIELD_INTERFACE, link, 8), 0);
+	ck_assert_int_eq(decode_behind(&alone, AGENT_FIELD_INTERFACE, link, 7), -EPROTO);
+	ck_assert_int_eq(decode_behind(&alone, AGENT_FIELD_INTERFACE, link, 9), -EPROTO);
+	/* An address of no interface, and one of the last. */
+	ck_assert_int_eq(decode_behind(&alone, AGENT_FIELD_ADDRESS, address, 8), -EPROTO);
+	ck_assert_int_eq(decode_behind(&alone, AGENT_FIELD_GATEWAY, address, 4), -EPROTO);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_ADDRESS, address, 8), 0);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_ADDRESS, address, 20), 0);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_ADDRESS, address, 3), -EPROTO);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_ADDRESS, address, 9), -EPROTO);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_ADDRESS, odd, 8), -EPROTO);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_ADDRESS, wide, 8), -EPROTO);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_GATEWAY, address, 4), 0);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_GATEWAY, address, 5), -EPROTO);
+	ck_assert_int_eq(decode_behind(&spec, AGENT_FIELD_RESOLV_CONF, "x", 1), -EPROTO);
+}
+END_TEST
+
 /* Each entry breaks one rule of an otherwise legal spec. */
 #define REFUSED(change)                                                                            \
 	do {                                                                                       \
@@ -345,4 +458,5 @@ END_TEST
 
 SUITE("agent_spec", round_trip, defaults, terminal, encoder_refuses, too_large,
 	decoder_refuses_fields, decoder_refuses_both_kinds_of_streams, decoder_needs_an_argument,
-	decoder_refuses_cuts, decoder_refuses_header_faults, most_fields)
+	decoder_refuses_cuts, decoder_refuses_header_faults, most_fields, network,
+	bad_network_is_not_sent, bad_network_is_not_taken)
