@@ -17,7 +17,8 @@ enum {
 };
 
 /* The chip's own version, which has no register for the end of an interrupt. */
-#define VERSION (0x11u | (IOAPIC_PINS - 1) << 16)
+#define VERSION 0x11u
+#define LAST_PIN_SHIFT 16
 #define ID_SHIFT 24
 
 #define ENTRY_VECTOR 0xffull
@@ -76,9 +77,9 @@ static uint32_t read_register(const struct ioapic *ioapic)
 	case REG_ARBITRATION:
 		return (uint32_t)ioapic->id << ID_SHIFT;
 	case REG_VERSION:
-		return VERSION;
+		return VERSION | (ioapic->pins - 1) << LAST_PIN_SHIFT;
 	default:
-		if (ioapic->select < REG_ENTRIES || pin >= IOAPIC_PINS)
+		if (ioapic->select < REG_ENTRIES || pin >= ioapic->pins)
 			return 0;
 		return (uint32_t)(ioapic->entries[pin] >> (ioapic->select % 2 ? 32 : 0));
 	}
@@ -93,7 +94,7 @@ static void write_register(struct ioapic *ioapic, uint32_t value)
 		ioapic->id = (uint8_t)(value >> ID_SHIFT);
 		return;
 	}
-	if (ioapic->select < REG_ENTRIES || pin >= IOAPIC_PINS)
+	if (ioapic->select < REG_ENTRIES || pin >= ioapic->pins)
 		return;
 	entry = ioapic->entries[pin];
 	if (ioapic->select % 2)
@@ -133,8 +134,8 @@ const struct bus_ops ioapic_bus_ops = {.read = ioapic_read, .write = ioapic_writ
 void ioapic_init(struct ioapic *ioapic,
 	void (*route)(void *ctx, unsigned int pin, const struct ioapic_msi *msi), void *ctx)
 {
-	*ioapic = (struct ioapic){.route = route, .ctx = ctx};
+	*ioapic = (struct ioapic){.pins = IOAPIC_PINS_MAX, .route = route, .ctx = ctx};
 	pthread_mutex_init(&ioapic->lock, NULL);
-	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++)
+	for (unsigned int pin = 0; pin < IOAPIC_PINS_MAX; pin++)
 		ioapic->entries[pin] = ENTRY_MASK;
 }

@@ -24,8 +24,8 @@
  * Spec: Intel 82093AA datasheet; message format: Intel SDM 3A 10.11.
  */
 
-/* Serial, keyboard and events, and 24 virtio slots with a pin each; a guest walks all at boot. */
-#define IOAPIC_PINS 30
+/* Five for a PC's own lines, and one for each of 24 virtio slots. */
+#define IOAPIC_PINS_MAX 29
 
 /* Bytes of its page that hold registers: select at 0x00, window at 0x10. */
 #define IOAPIC_SIZE 0x1000
@@ -38,19 +38,21 @@ struct ioapic_msi {
 
 /*
  * struct ioapic
+ * @pins:	how many there are, from 1 to IOAPIC_PINS_MAX; may be changed until the guest runs
  * @lock:	guards the registers, and is held in @route
  * @route:	pin @pin now sends @msi, or nothing if that is NULL; called on changes only
  */
 struct ioapic {
+	unsigned int pins;
 	pthread_mutex_t lock;
 	void (*route)(void *ctx, unsigned int pin, const struct ioapic_msi *msi);
 	void *ctx;
 	uint8_t select;
 	uint8_t id;
-	uint64_t entries[IOAPIC_PINS];
+	uint64_t entries[IOAPIC_PINS_MAX];
 };
 
-/* ioapic_init() - all pins masked, which @route isn't told. */
+/* ioapic_init() - all there can be, masked, which @route isn't told. */
 void ioapic_init(struct ioapic *ioapic,
 	void (*route)(void *ctx, unsigned int pin, const struct ioapic_msi *msi), void *ctx);
 

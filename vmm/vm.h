@@ -58,7 +58,7 @@ struct vm {
 #define VM_NONE(the_loop)                                                                          \
 	((struct vm){.kvm_fd = -1,                                                                 \
 		.fd = -1,                                                                          \
-		.loop = the_loop,                                                                  \
+		.loop = (the_loop),                                                                \
 		.pause = VCPU_PAUSE_INIT,                                                          \
 		.end = VM_RUNNING})
 

@@ -50,8 +50,8 @@ static uint32_t get(uint32_t reg)
 
 START_TEST(all_pins_are_masked)
 {
-	ck_assert_uint_eq(get(1), 0x11 | (IOAPIC_PINS - 1) << 16);
-	for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
+	ck_assert_uint_eq(get(1), 0x11 | (IOAPIC_PINS_MAX - 1) << 16);
+	for (uint32_t pin = 0; pin < IOAPIC_PINS_MAX; pin++) {
 		ck_assert_uint_eq(get(0x10 + 2 * pin), MASKED);
 		ck_assert_uint_eq(get(0x11 + 2 * pin), 0);
 	}
@@ -62,23 +62,23 @@ END_TEST
 START_TEST(an_entry_becomes_a_message)
 {
 	/* As Linux does: the destination first, masked, then the mask is lifted. */
-	set(0x11 + 2 * 29, 0x3fu << 24);
-	set(0x10 + 2 * 29, MASKED | 0x61);
+	set(0x11 + 2 * 28, 0x3fu << 24);
+	set(0x10 + 2 * 28, MASKED | 0x61);
 	ck_assert_uint_eq(calls, 0);
-	set(0x10 + 2 * 29, 0x61);
+	set(0x10 + 2 * 28, 0x61);
 	ck_assert_uint_eq(calls, 1);
 	ck_assert(sends);
-	ck_assert_uint_eq(last_pin, 29);
+	ck_assert_uint_eq(last_pin, 28);
 	ck_assert_uint_eq(last.address, 0xfee3f000);
 	ck_assert_uint_eq(last.data, 0x61);
 	/* Another destination by the logical, lowest-priority mode. */
-	set(0x10 + 2 * 29, 0x61 | 1 << 8 | 1 << 11);
+	set(0x10 + 2 * 28, 0x61 | 1 << 8 | 1 << 11);
 	ck_assert_uint_eq(last.address, 0xfee3f004);
 	ck_assert_uint_eq(last.data, 0x161);
-	set(0x11 + 2 * 29, 0x80u << 24);
+	set(0x11 + 2 * 28, 0x80u << 24);
 	ck_assert_uint_eq(last.address, 0xfee80004);
 	ck_assert_uint_eq(calls, 3);
-	set(0x10 + 2 * 29, MASKED | 0x61);
+	set(0x10 + 2 * 28, MASKED | 0x61);
 	ck_assert_uint_eq(calls, 4);
 	ck_assert(!sends);
 }
@@ -119,23 +119,35 @@ START_TEST(status_and_reserved_bits_stay)
 	ck_assert_uint_eq(get(0), 0xff000000);
 	ck_assert_uint_eq(get(2), 0xff000000);
 	set(1, 0xffffffff);
-	ck_assert_uint_eq(get(1), 0x11 | (IOAPIC_PINS - 1) << 16);
+	ck_assert_uint_eq(get(1), 0x11 | (IOAPIC_PINS_MAX - 1) << 16);
 }
 END_TEST
 
 START_TEST(registers_that_do_not_exist)
 {
-	static uint64_t before[IOAPIC_PINS];
+	static uint64_t before[IOAPIC_PINS_MAX];
 
 	memcpy(before, ioapic.entries, sizeof(before));
 	for (uint32_t reg = 3; reg < 0x100; reg++) {
-		if (reg >= 0x10 && reg < 0x10 + 2 * IOAPIC_PINS)
+		if (reg >= 0x10 && reg < 0x10 + 2 * IOAPIC_PINS_MAX)
 			continue;
 		set(reg, 0x30);
 		ck_assert_uint_eq(get(reg), 0);
 	}
 	ck_assert_uint_eq(calls, 0);
 	ck_assert_mem_eq(ioapic.entries, before, sizeof(before));
+}
+END_TEST
+
+START_TEST(fewer_pins)
+{
+	ioapic.pins = 6;
+	ck_assert_uint_eq(get(1), 0x11 | 5 << 16);
+	set(0x10 + 2 * 6, 0x30);
+	ck_assert_uint_eq(get(0x10 + 2 * 6), 0);
+	ck_assert_uint_eq(calls, 0);
+	set(0x10 + 2 * 5, 0x30);
+	ck_assert_uint_eq(calls, 1);
 }
 END_TEST
 
@@ -156,4 +168,5 @@ END_TEST
 
 SUITE_CASES("ioapic", setup, NULL, {all_pins_are_masked}, {an_entry_becomes_a_message},
 	{what_changes_nothing_is_not_told}, {odd_deliveries_send_nothing},
-	{status_and_reserved_bits_stay}, {registers_that_do_not_exist}, {odd_widths_and_offsets})
+	{status_and_reserved_bits_stay}, {registers_that_do_not_exist}, {fewer_pins},
+	{odd_widths_and_offsets})

@@ -314,6 +314,7 @@ int arch_load(struct machine *machine, const struct config *config, struct arch_
 		r = platform_write_generation(vm);
 	if (r < 0)
 		return err_errno(err, -r, "machine: random generation ID");
+	vm->arch->irqchip.ioapic.pins = irqchip_pins(tables.pic, tables.slots);
 	write_reset_vector(vm);
 	make_e820(&info, vm);
 	if (kernel.entry.protected_mode)

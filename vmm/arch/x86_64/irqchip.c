@@ -13,11 +13,11 @@
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
-static_assert(IRQCHIP_GSI_SLOTS_HIGH + ARCH_SLOTS_MAX - IRQCHIP_SLOTS_LOW == IOAPIC_PINS,
-	"each slot has a pin, and each pin a use");
-static_assert(IRQCHIP_GSI_SLOTS + IRQCHIP_SLOTS_LOW == LAYOUT_GSI_EVENTS, "no pin has two uses");
-static_assert(ARCH_SLOTS_MAX <= 2 * IRQCHIP_SLOTS_LOW, "no line has more than two slots");
-static_assert(IOAPIC_PINS <= 32, "a bit each");
+static_assert(IRQCHIP_GSI_SLOTS + ARCH_SLOTS_MAX == IOAPIC_PINS_MAX, "a pin for each slot");
+static_assert(LAYOUT_GSI_EVENTS < IRQCHIP_GSI_SLOTS && LAYOUT_GSI_COM1 < IRQCHIP_GSI_SLOTS,
+	"no pin has two uses");
+static_assert(ARCH_SLOTS_MAX <= 2 * IRQCHIP_KVM_SLOTS, "no line has more than two slots");
+static_assert(IOAPIC_PINS_MAX <= 32, "a bit each");
 
 /* Give KVM the whole table anew: it has no call for one entry. */
 static int write_routes(const struct irqchip *chip)
@@ -25,10 +25,10 @@ static int write_routes(const struct irqchip *chip)
 	/* The header ends in an array of unknown length. */
 	_Alignas(struct kvm_irq_routing) char
 		space[sizeof(struct kvm_irq_routing) +
-			IOAPIC_PINS * sizeof(struct kvm_irq_routing_entry)] = {0};
+			IOAPIC_PINS_MAX * sizeof(struct kvm_irq_routing_entry)] = {0};
 	struct kvm_irq_routing *table = (void *)space;
 
-	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++) {
+	for (unsigned int pin = 0; pin < IOAPIC_PINS_MAX; pin++) {
 		if (!(chip->routed & 1u << pin))
 			continue;
 		table->entries[table->nr++] = (struct kvm_irq_routing_entry){
@@ -61,7 +61,7 @@ static void on_route(void *ctx, unsigned int pin, const struct ioapic_msi *msi)
 
 static int init_split(struct irqchip *chip, struct err *err)
 {
-	struct kvm_enable_cap cap = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {IOAPIC_PINS}};
+	struct kvm_enable_cap cap = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {IOAPIC_PINS_MAX}};
 	int r;
 
 	if (ioctl(chip->vm->fd, KVM_ENABLE_CAP, &cap) < 0)

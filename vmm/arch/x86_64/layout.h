@@ -44,8 +44,8 @@
 
 /* The slots' GSIs are in irqchip.h. */
 #define LAYOUT_GSI_KEYBOARD 1u
+#define LAYOUT_GSI_EVENTS 3u
 #define LAYOUT_GSI_COM1 4u
-#define LAYOUT_GSI_EVENTS 23u
 
 #define PORT_I8042_DATA 0x60u
 #define PORT_I8042_COMMAND 0x64u

@@ -61,7 +61,7 @@ static uint8_t *add_interrupt(
 int mptable_write(const struct guest_mem *mem, const struct tables *tables, struct err *err)
 {
 	uint8_t *floating = guest_mem_ptr(mem, LAYOUT_MPTABLE, LAYOUT_MPTABLE_SIZE);
-	unsigned int cpus = tables->cpus, pins = irqchip_pins(tables->pic);
+	unsigned int cpus = tables->cpus, pins = irqchip_pins(tables->pic, tables->slots);
 	uint8_t ioapic_id = (uint8_t)cpus, *config, *p;
 	uint16_t entries = (uint16_t)(cpus + 2 + pins + 2);
 
