@@ -83,3 +83,10 @@ def debian_kernel():
     if not path or not os.path.exists(path):
         raise Skip("HULL_TEST_DEBIAN_KERNEL names no kernel (scripts/debian-kernel fetches it)")
     return path
+
+
+def debian_disk():
+    path = os.environ.get("HULL_TEST_DEBIAN_DISK")
+    if not path or not os.path.exists(path):
+        raise Skip("HULL_TEST_DEBIAN_DISK names no folder (scripts/debian-disk makes it)")
+    return path
