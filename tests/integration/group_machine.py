@@ -17,7 +17,7 @@ def test_eight_cpus():
 
 def test_64_cpus():
     with WorkDir() as work:
-        result = vmm(work, "online", "--cpus", "64", memory="512M", timeout=LONG_DEADLINE)
+        result = vmm(work, "online", "--cpus", "64", memory="512M", timeout=2 * LONG_DEADLINE)
         said(expect_end(result, 0), "online 64")
 
 
