@@ -124,6 +124,7 @@ struct config {
 	enum config_pages pages;
 	unsigned int cpus;
 	bool acpi;
+	bool kvm_any;        /* without hardware virtualization, too */
 	bool nested;         /* show the CPU's virtualization to the guest */
 	unsigned int legacy; /* CONFIG_LEGACY_* */
 	unsigned int disk_count;

@@ -19,6 +19,7 @@ enum {
 	OPT_MEMORY,
 	OPT_CPUS,
 	OPT_ACPI,
+	OPT_KVM,
 	OPT_NESTED,
 	OPT_LEGACY,
 	OPT_DISK,
@@ -39,6 +40,7 @@ static const struct option options[] = {
 	{"memory", required_argument, NULL, OPT_MEMORY},
 	{"cpus", required_argument, NULL, OPT_CPUS},
 	{"acpi", required_argument, NULL, OPT_ACPI},
+	{"kvm", required_argument, NULL, OPT_KVM},
 	{"nested", required_argument, NULL, OPT_NESTED},
 	{"legacy", required_argument, NULL, OPT_LEGACY},
 	{"disk", required_argument, NULL, OPT_DISK},
@@ -104,6 +106,9 @@ void options_usage(void)
 	      "  --cpus N           virtual CPUs, 1 to 64 (default: 1)\n"
 	      "  --acpi on|off      describe the machine by ACPI tables, or by an MP table and\n"
 	      "                     command-line entries (default: on)\n"
+	      "  --kvm hardware|any with any, also try a /dev/kvm without hardware virtualization:\n"
+	      "                     it boots no Linux, but small guests without a kernel, which\n"
+	      "                     tests need (default: hardware)\n"
 	      "  --nested on|off    show the CPU's virtualization to the guest (default: off)\n"
 	      "  --legacy PART[,PART]...\n"
 	      "                     parts of a PC to add: pit (timer), pic (interrupt controller,\n"
@@ -165,6 +170,12 @@ static int parse_option(int option, char *text, struct config *config, struct er
 		return 0;
 	case OPT_ACPI:
 		return option_switch("--acpi", text, &config->acpi, err);
+	case OPT_KVM:
+		config->kvm_any = !strcmp(text, "any");
+		if (!config->kvm_any && strcmp(text, "hardware"))
+			return err_set(
+				err, -EINVAL, "--kvm: '%s' is neither hardware nor any", text);
+		return 0;
 	case OPT_NESTED:
 		return option_switch("--nested", text, &config->nested, err);
 	case OPT_LEGACY:

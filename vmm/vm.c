@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "vmm/arch/arch.h"
+#include "vmm/config.h"
 #include "vmm/vcpu.h"
 
 #include <errno.h>
@@ -67,7 +68,7 @@ const char *vm_end_text(enum vm_end end)
 	return "the microVM is running";
 }
 
-static int open_kvm(struct err *err)
+static int open_kvm(bool any, struct err *err)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	int version;
@@ -97,7 +98,7 @@ static int open_kvm(struct err *err)
 		return err_set(err, -ENODEV, "/dev/kvm speaks version %d of its API, not %d",
 			version, KVM_API_VERSION);
 	}
-	if (!arch_has_virtualization()) {
+	if (!any && !arch_has_virtualization()) {
 		close(fd);
 		return err_set(err, -ENODEV,
 			"/dev/kvm has no hardware virtualization behind it (no vmx or svm in this "
@@ -111,7 +112,7 @@ int vm_init(struct vm *vm, struct loop *loop, const struct config *config, struc
 	int r;
 
 	*vm = VM_NONE(loop);
-	vm->kvm_fd = open_kvm(err);
+	vm->kvm_fd = open_kvm(config->kvm_any, err);
 	if (vm->kvm_fd < 0)
 		return vm->kvm_fd;
 	do
