@@ -51,7 +51,7 @@ static void place(enum ring ring, uint64_t gpa)
 static bool prepare(void)
 {
 	arena_reset();
-	if (!vdev_negotiate(dev, 0)) {
+	if (!vdev_negotiate(dev, use->features)) {
 		check_fail("the device doesn't negotiate, status 0x%x", vdev_status(dev));
 		return false;
 	}
@@ -220,7 +220,7 @@ void guest_main(void)
 	vdev_find_all();
 	for (unsigned int d = 0; d < device_count; d++) {
 		for (unsigned int u = 0; u < use_count; u++) {
-			if (uses[u].id != devices[d].id)
+			if (!use_of(&uses[u], &devices[d]))
 				continue;
 			dev = &devices[d];
 			use = &uses[u];

@@ -109,7 +109,7 @@ static void move_while_ready(void)
 
 	BEGIN("a ready queue moves before DRIVER_OK");
 	arena_reset();
-	if (vdev_negotiate(dev, 0)) {
+	if (vdev_negotiate(dev, use->features)) {
 		for (unsigned int i = 0; i < dev->queue_count; i++) {
 			vq_alloc(&queues[i], dev, i, 0);
 			vq_tell(&queues[i]);
@@ -486,7 +486,7 @@ void guest_main(void)
 	vdev_find_all();
 	for (unsigned int d = 0; d < device_count; d++) {
 		for (unsigned int u = 0; u < use_count; u++) {
-			if (uses[u].id != devices[d].id)
+			if (!use_of(&uses[u], &devices[d]))
 				continue;
 			dev = &devices[d];
 			use = &uses[u];

@@ -50,7 +50,7 @@ static void refill_all(void)
 		for (unsigned int u = 0; u < use_count; u++) {
 			struct vq *q = &queues[d][uses[u].queue];
 
-			if (uses[u].id != devices[d].id)
+			if (!use_of(&uses[u], &devices[d]))
 				continue;
 			while ((uint16_t)(q->avail->idx - shared16(&q->used->idx)) < q->size)
 				vq_put(q, 0);
@@ -130,7 +130,7 @@ static void build_all(void)
 
 	for (unsigned int d = 0; d < device_count; d++)
 		for (unsigned int u = 0; u < use_count; u++)
-			if (uses[u].id == devices[d].id)
+			if (use_of(&uses[u], &devices[d]))
 				uses[u].build(&queues[d][uses[u].queue], &r);
 }
 

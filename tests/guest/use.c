@@ -4,6 +4,7 @@
 
 #include "tests/guest/socket.h"
 
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 
@@ -69,19 +70,50 @@ static void build_rng(struct vq *q, struct request *ret)
 	link_chain(q, ret);
 }
 
+/* Two spare pages, a number in each buffer. */
+static void build_balloon(struct vq *q, struct request *ret)
+{
+	uint32_t *pfns = arena(8, 8);
+
+	pfns[0] = SPARE_PAGE >> VIRTIO_BALLOON_PFN_SHIFT;
+	pfns[1] = pfns[0] + 1;
+	vq_desc(q, 0, &pfns[0], 4, 0, 0);
+	vq_desc(q, 1, &pfns[1], 4, 0, 0);
+	*ret = (struct request){.count = 2, .out_count = 2};
+	link_chain(q, ret);
+}
+
+static void build_reporting(struct vq *q, struct request *ret)
+{
+	vq_desc(q, 0, (void *)SPARE_PAGE, 4096, 0, 0);
+	vq_desc(q, 1, (void *)(SPARE_PAGE + 8192), 4096, 0, 0);
+	*ret = (struct request){.count = 2, .out_count = 0};
+	link_chain(q, ret);
+}
+
 const struct use uses[] = {
-	{VIRTIO_ID_BLOCK, 0, "requestq", build_blk, NULL},
-	{VIRTIO_ID_VSOCK, SOCKET_TX, "tx", build_vsock_tx, NULL},
-	{VIRTIO_ID_VSOCK, SOCKET_RX, "rx", build_vsock_rx, trigger_vsock_rx},
-	{VIRTIO_ID_RNG, 0, "requestq", build_rng, NULL},
+	{VIRTIO_ID_BLOCK, 0, "requestq", 0, build_blk, NULL},
+	{VIRTIO_ID_VSOCK, SOCKET_TX, "tx", 0, build_vsock_tx, NULL},
+	{VIRTIO_ID_VSOCK, SOCKET_RX, "rx", 0, build_vsock_rx, trigger_vsock_rx},
+	{VIRTIO_ID_RNG, 0, "requestq", 0, build_rng, NULL},
+	{VIRTIO_ID_BALLOON, 0, "inflateq", 0, build_balloon, NULL},
+	{VIRTIO_ID_BALLOON, 1, "deflateq", 0, build_balloon, NULL},
+	/* Without the statistics, which aren't accepted, it is the third. */
+	{VIRTIO_ID_BALLOON, 2, "reporting_vq", FEATURE(VIRTIO_BALLOON_F_REPORTING), build_reporting,
+		NULL},
 };
 const unsigned int use_count = sizeof(uses) / sizeof(uses[0]);
+
+bool use_of(const struct use *use, const struct vdev *dev)
+{
+	return use->id == dev->id && !(use->features & ~dev->features);
+}
 
 bool use_start(struct vdev *dev, const struct use *use, uint64_t features, struct vq *queues,
 	struct request *ret)
 {
 	arena_reset();
-	if (!vdev_start(dev, features, queues)) {
+	if (!vdev_start(dev, use->features | features, queues)) {
 		check_fail("the device doesn't start, status 0x%x", vdev_status(dev));
 		return false;
 	}
@@ -137,6 +169,23 @@ static void prove_rng(struct vq *queues)
 		check_fail("%s: %u of %u random bytes are 0", q->dev->name, len - set, len);
 }
 
+/* A page that was given away comes back empty. */
+static void prove_balloon(struct vq *queues)
+{
+	volatile uint64_t *page = (void *)SPARE_PAGE;
+	struct vq *q = &queues[0];
+	struct request r;
+
+	page[0] = page[511] = 0x5a5a5a5a;
+	build_balloon(q, &r);
+	vq_submit(q, 0);
+	if (!vq_wait(q, NULL, NULL))
+		check_fail("%s: pages aren't taken", q->dev->name);
+	else if (page[0] || page[511])
+		check_fail("%s: a page that was given away still holds 0x%lx", q->dev->name,
+			page[0] | page[511]);
+}
+
 static const struct {
 	uint32_t id;
 	void (*prove)(struct vq *queues);
@@ -144,6 +193,7 @@ static const struct {
 	{VIRTIO_ID_BLOCK, prove_blk},
 	{VIRTIO_ID_VSOCK, socket_prove},
 	{VIRTIO_ID_RNG, prove_rng},
+	{VIRTIO_ID_BALLOON, prove_balloon},
 };
 
 void prove(struct vdev *dev)

@@ -15,7 +15,7 @@ ECHO_PORT, DEAF_PORT = 7000, 7001
 DISK_SECTORS = 2048
 # Lines of one device in LOG_LIMIT_PERIOD_MS (base/log.h), and the one that tells how many were dropped.
 LOG_BURST, LOG_PERIOD = 5, 10
-DEVICES = 3
+DEVICES = ("virtio-blk", "virtio-blk", "virtio-vsock", "virtio-rng", "virtio-balloon")
 
 
 def disk_bytes():
@@ -79,7 +79,7 @@ class Attack:
         self.process = start(
             vmm, "--kernel", os.path.join(GUESTS, f"attack-{name}.elf"), "--memory", memory, "--cpus", str(cpus),
             "--cmdline", cmdline, "--serial", "stdio", "--disk", self.disks[0], "--disk", self.disks[1] + ",ro",
-            "--vsock", f"cid=7,uds={self.uds}", *options, **kwargs)
+            "--vsock", f"cid=7,uds={self.uds}", "--rng", "--balloon", "size=0,stats=60,reporting", *options, **kwargs)
 
     def finish(self, codes=(0,), timeout=DEADLINE, out=b""):
         """Wait for its end; every check must have been made and be right. out: what was read of its console before"""
@@ -105,7 +105,7 @@ class Attack:
     def check_log(self, result):
         """All that the monitor says is of broken devices, a few lines each."""
         lines, periods = result.err.count(b"\n"), int((time.monotonic() - self.begin) / LOG_PERIOD) + 1
-        check(lines <= DEVICES * periods * (LOG_BURST + 1) + 1, lines, "lines in", periods * LOG_PERIOD, "seconds")
+        check(lines <= len(DEVICES) * periods * (LOG_BURST + 1) + 1, lines, "lines in", periods * LOG_PERIOD, "seconds")
         for line in result.err.decode(errors="replace").splitlines():
             check(re.search(r"^hull-vmm: warn: (virtio-\w+: guest driver error: .*; device stopped until it is reset"
                             r"|\d+ similar lines were dropped|serial: \d+ bytes of output were dropped)$", line),
