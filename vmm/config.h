@@ -13,6 +13,9 @@
 #define CONFIG_CPUS_MAX 64
 /* Each takes one of the machine's ARCH_SLOTS_MAX slots, which all kinds of devices share. */
 #define CONFIG_DISKS_MAX 22
+#define CONFIG_NETS_MAX 8
+/* Queue pairs of a network device: more than that many vCPUs share them. */
+#define CONFIG_NET_PAIRS_MAX 8
 #define CONFIG_MEMORY_DEFAULT (128ull << 20)
 #define CONFIG_SOCK_DEFAULT "/run/firecracker.socket"
 #define CONFIG_BODY_DEFAULT 51200
@@ -33,6 +36,34 @@ struct config_disk {
 	bool read_only;
 	bool root;
 	const char *partuuid;
+};
+
+/* The host's end of a network device: a tap device, or passt behind a UNIX stream socket. */
+enum config_net_kind {
+	CONFIG_NET_TAP,
+	CONFIG_NET_PASST,
+};
+
+/*
+ * struct config_net
+ * @id:		its name on the host, or NULL for one by its number
+ * @host:	name of the tap device, or path of passt's socket; NULL where @fds are inherited
+ * @fds:	@fd_count of them: a tap's queues, or one socket
+ * @mac:	all zero: one is made up
+ * @mtu:	that the guest is told, 68 up; 0: it isn't told any
+ * @pairs:	of queues, 1 to CONFIG_NET_PAIRS_MAX; with tap fds as many as these
+ * @rx, @tx:	limits of what the guest receives and sends
+ */
+struct config_net {
+	const char *id;
+	enum config_net_kind kind;
+	const char *host;
+	unsigned int fd_count;
+	int fds[CONFIG_NET_PAIRS_MAX];
+	uint8_t mac[6];
+	uint16_t mtu;
+	unsigned int pairs;
+	struct rate_limit_config rx, tx;
 };
 
 /* @cid: 0 without a vsock device. Exactly one of @uds and @fd (then the other is NULL or -1).
@@ -129,6 +160,8 @@ struct config {
 	unsigned int legacy; /* CONFIG_LEGACY_* */
 	unsigned int disk_count;
 	struct config_disk disks[CONFIG_DISKS_MAX];
+	unsigned int net_count;
+	struct config_net nets[CONFIG_NETS_MAX];
 	struct config_vsock vsock;
 	struct config_rng rng;
 	struct config_balloon balloon;

@@ -38,3 +38,6 @@ int option_size(const char *option, const char *text, unsigned int shift, uint64
  * @text:	is cut into pieces
  */
 int option_rate(const char *option, char *text, struct rate_limit_config *ret, struct err *err);
+
+/* option_mac() - six pairs of hexadecimal digits with colons between, of one device, not a group */
+int option_mac(const char *option, const char *text, uint8_t ret[6], struct err *err);

@@ -23,6 +23,7 @@ enum {
 	OPT_NESTED,
 	OPT_LEGACY,
 	OPT_DISK,
+	OPT_NET,
 	OPT_VSOCK,
 	OPT_RNG,
 	OPT_BALLOON,
@@ -44,6 +45,7 @@ static const struct option options[] = {
 	{"nested", required_argument, NULL, OPT_NESTED},
 	{"legacy", required_argument, NULL, OPT_LEGACY},
 	{"disk", required_argument, NULL, OPT_DISK},
+	{"net", required_argument, NULL, OPT_NET},
 	{"vsock", required_argument, NULL, OPT_VSOCK},
 	{"rng", optional_argument, NULL, OPT_RNG},
 	{"balloon", required_argument, NULL, OPT_BALLOON},
@@ -115,6 +117,13 @@ void options_usage(void)
 	      "                     parts of a PC to add: pit (timer), pic (interrupt controller,\n"
 	      "                     comes with pit), rtc (clock)\n"
 	      "  --disk FILE[,ro]   raw disk image, /dev/vda first; fd=N[,ro] takes an open one\n"
+	      "  --net tap=NAME|tapfd=N[:N...]|passt=PATH|passtfd=N[,mac=ADDRESS][,mtu=N]\n"
+	      "        [,queues=N][,id=ID][,rx-rate=RATE][,tx-rate=RATE]\n"
+	      "                     network device: its host end is a tap device (queues=N: with "
+	      "so\n"
+	      "                     many pairs of queues, up to 8), by name or opened already, or\n"
+	      "                     passt at its UNIX socket; rates limit what the guest receives\n"
+	      "                     and sends\n"
 	      "  --vsock cid=N,uds=PATH[,seqpacket]\n"
 	      "                     vsock with its host ends on UNIX sockets: connect to PATH and\n"
 	      "                     say \"CONNECT PORT\"; the guest reaches PATH_PORT; messages\n"
@@ -183,6 +192,8 @@ static int parse_option(int option, char *text, struct config *config, struct er
 		return option_legacy(text, config, err);
 	case OPT_DISK:
 		return option_disk(text, config, err);
+	case OPT_NET:
+		return option_net(text, config, err);
 	case OPT_VSOCK:
 		return option_vsock(text, config, err);
 	case OPT_RNG:

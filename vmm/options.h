@@ -58,6 +58,7 @@ void options_usage(void);
 int option_legacy(char *text, struct config *config, struct err *err);
 int option_memory(char *text, struct config *config, struct err *err);
 int option_disk(char *text, struct config *config, struct err *err);
+int option_net(char *text, struct config *config, struct err *err);
 int option_vsock(char *text, struct config *config, struct err *err);
 /* @text: NULL where the option has no value */
 int option_rng(char *text, struct config *config, struct err *err);
