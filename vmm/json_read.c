@@ -58,18 +58,11 @@ json_t *json_parse(const char *text, size_t len, struct err *err)
 static int bad_value(const char *what, const struct json_field *field, const json_t *value,
 	const char *expected, struct err *err)
 {
-	char shown[SHOWN_MAX + 4];
-	/* Not NUL-terminated; the length is what it would have needed. */
-	size_t n = json_dumpb(value, shown, SHOWN_MAX, JSON_ENCODE_ANY | JSON_COMPACT);
+	char CLEANUP_FREE *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+	bool cut = shown && strlen(shown) > SHOWN_MAX;
 
-	if (n > SHOWN_MAX) {
-		n = SHOWN_MAX;
-		memcpy(shown + n, "...", 3);
-		n += 3;
-	}
-	shown[n] = '\0';
-	return err_set(
-		err, -EINVAL, "%s: field '%s': %s is not %s", what, field->name, shown, expected);
+	return err_set(err, -EINVAL, "%s: field '%s': %.*s%s is not %s", what, field->name,
+		SHOWN_MAX, shown ? shown : "?", cut ? "..." : "", expected);
 }
 
 static int bad_number(
