@@ -45,6 +45,9 @@ static const struct route routes[] = {
 	{HTTP_GET, "/balloon/statistics", ROUTE_AFTER, ROUTE_NO_BODY, route_get_balloon_stats},
 	{HTTP_PATCH, "/balloon/statistics", ROUTE_AFTER, ROUTE_BODY, route_patch_balloon_stats},
 
+	{HTTP_PATCH, "/drives/{drive_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PUT, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PATCH, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
 	{HTTP_DELETE, "/drives/{drive_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
 	{HTTP_DELETE, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
 	{HTTP_PATCH, "/balloon/hinting/start", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
