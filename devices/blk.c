@@ -2,262 +2,115 @@
 // virtio-blk. Spec: virtio 1.2 5.2
 #include "devices/blk.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
-#include "devices/backend/disk.h"
-#include "devices/virtio.h"
-#include "devices/virtqueue.h"
+#include "devices/blk_req.h"
 
 #include <endian.h>
-#include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Theory of operation
- *
- *     readable                      writable
- *     [type reserved sector][data]  [data][status]
- *      16 bytes              write   read  1 byte
- *
- * Where one descriptor ends and the next begins means nothing: the header may be split, the status
- * may share a descriptor with data. A request is taken from a fixed pool with its chain, goes to
- * the disk, and comes back through blk_done(), perhaps at once: then the interrupt is held back
- * until the whole batch is through.
- */
-
-#define BLK_QUEUE_SIZE 256
 /* Data segments of a request: a chain less its header and status. */
 #define BLK_SEG_MAX (BLK_QUEUE_SIZE - 2)
 /* Advice to the driver, so that one request doesn't hold the disk for long. */
 #define BLK_SIZE_MAX (1U << 20)
-
-/*
- * struct blk_req - one request in flight
- * @status:	where its last byte goes
- * @len:	bytes of data
- * @written:	of them, those written to the guest: what the used ring tells
- */
-struct blk_req {
-	struct blk *blk;
-	struct blk_req *next_free;
-	uint8_t *status;
-	uint32_t type;
-	uint32_t len;
-	uint32_t written;
-	struct virtq_chain chain;
-};
-
-/*
- * struct blk - the device
- * @free:	requests used before; @fresh: how many of the pool were never touched, so that an
- *idle device costs no memory
- * @batching:	blk_notify() is running and will signal at its end
- * @draining:	the device is being reset: results are thrown away
- */
-struct blk {
-	struct virtio_dev dev;
-	struct virtq queue;
-	struct disk *disk;
-	struct virtio_blk_config config;
-	char id[VIRTIO_BLK_ID_BYTES];
-	bool batching;
-	bool draining;
-	struct blk_req *free;
-	unsigned int fresh;
-	struct blk_req reqs[BLK_QUEUE_SIZE];
-};
 
 static struct blk *to_blk(struct virtio_dev *dev)
 {
 	return container_of(dev, struct blk, dev);
 }
 
-/* Never NULL: a queue has no more in flight than its size, see virtq_pop(). */
-static struct blk_req *blk_req_get(struct blk *blk)
+/* Interrupt the driver for the queues that got answers. */
+static void blk_signal(struct blk *blk)
 {
-	struct blk_req *req = blk->free;
+	while (blk->to_signal) {
+		unsigned int queue = (unsigned int)__builtin_ctz(blk->to_signal);
 
-	if (req)
-		blk->free = req->next_free;
-	else
-		req = &blk->reqs[--blk->fresh];
-	return req;
-}
-
-static void blk_req_put(struct blk_req *req)
-{
-	req->next_free = req->blk->free;
-	req->blk->free = req;
-}
-
-/* Take @n bytes from the front of @count iovecs. The caller has checked that they are there. */
-static unsigned int iov_skip(struct iovec **iov, unsigned int count, void *ret, size_t n)
-{
-	uint8_t *out = ret;
-
-	while (n) {
-		struct iovec *first = *iov;
-		size_t part = first->iov_len < n ? first->iov_len : n;
-
-		memcpy(out, first->iov_base, part);
-		out += part;
-		n -= part;
-		first->iov_base = (uint8_t *)first->iov_base + part;
-		first->iov_len -= part;
-		if (!first->iov_len) {
-			(*iov)++;
-			count--;
-		}
+		blk->to_signal &= blk->to_signal - 1;
+		virtio_dev_signal(&blk->dev, queue);
 	}
-	return count;
 }
 
-static void blk_finish(struct blk_req *req, uint8_t status)
+/* The disk has given some answers by itself. */
+static void blk_batch_done(void *ctx)
 {
-	struct blk *blk = req->blk;
-
-	if (!blk->draining) {
-		*req->status = status;
-		virtq_push(&blk->queue, req->chain.head, req->written + 1);
-		if (!blk->batching)
-			virtio_dev_signal(&blk->dev, 0);
-	}
-	blk_req_put(req);
+	blk_signal(ctx);
 }
 
-/* The disk has answered. */
-static void blk_done(void *ctx, int64_t result)
+enum served {
+	SERVED_ALL,
+	SERVED_MORE,      /* may be waiting */
+	SERVED_THROTTLED, /* more is waiting, for the rate limit */
+	SERVED_BROKEN,
+};
+
+/* Serve up to @budget chains of a queue. */
+static enum served blk_serve_some(struct blk *blk, unsigned int queue, unsigned int budget)
 {
-	struct blk_req *req = ctx;
-	uint32_t expected = req->type == VIRTIO_BLK_T_FLUSH ? 0 : req->len;
-	bool ok = result == expected;
+	struct virtq *q = &blk->queues[queue];
 
-	if (ok && req->type == VIRTIO_BLK_T_IN)
-		req->written = req->len;
-	blk_finish(req, ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
-}
-
-static void blk_get_id(struct blk_req *req, const struct iovec *iov, unsigned int count)
-{
-	const char *id = req->blk->id;
-	size_t left = VIRTIO_BLK_ID_BYTES;
-
-	for (unsigned int i = 0; i < count && left; i++) {
-		size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
-
-		memcpy(iov[i].iov_base, id, part);
-		id += part;
-		left -= part;
-		req->written += (uint32_t)part;
-	}
-	blk_finish(req, VIRTIO_BLK_S_OK);
-}
-
-static void blk_read_write(
-	struct blk_req *req, struct iovec *iov, unsigned int count, uint64_t sector)
-{
-	struct disk *disk = req->blk->disk;
-	bool is_write = req->type == VIRTIO_BLK_T_OUT;
-	uint64_t offset, end;
-
-	if (__builtin_mul_overflow(sector, DISK_SECTOR, &offset) ||
-		__builtin_add_overflow(offset, req->len, &end) || end > disk->capacity ||
-		req->len % DISK_SECTOR || (is_write && disk->read_only)) {
-		blk_finish(req, VIRTIO_BLK_S_IOERR);
-		return;
-	}
-	if (!req->len)
-		blk_finish(req, VIRTIO_BLK_S_OK);
-	else if (is_write)
-		disk->ops->write(disk, iov, (int)count, offset, blk_done, req);
-	else
-		disk->ops->read(disk, iov, (int)count, offset, blk_done, req);
-}
-
-/* Serve one chain. Return: 0, or -1 if it isn't a request at all. */
-static int blk_serve(struct blk_req *req)
-{
-	struct virtq_chain *chain = &req->chain;
-	struct disk *disk = req->blk->disk;
-	struct iovec *out = chain->iov, *in = chain->iov + chain->out_count, *last;
-	unsigned int out_count = chain->out_count, in_count = chain->in_count;
-	struct virtio_blk_outhdr hdr;
-
-	if (chain->out_len < sizeof(hdr) || !chain->in_len)
-		return -1;
-	out_count = iov_skip(&out, out_count, &hdr, sizeof(hdr));
-	last = &in[in_count - 1];
-	req->status = (uint8_t *)last->iov_base + --last->iov_len;
-	if (!last->iov_len)
-		in_count--;
-	req->written = 0;
-	req->type = le32toh(hdr.type);
-	switch (req->type) {
-	case VIRTIO_BLK_T_IN:
-		req->len = chain->in_len - 1;
-		blk_read_write(req, in, in_count, le64toh(hdr.sector));
-		break;
-	case VIRTIO_BLK_T_OUT:
-		req->len = chain->out_len - (uint32_t)sizeof(hdr);
-		blk_read_write(req, out, out_count, le64toh(hdr.sector));
-		break;
-	case VIRTIO_BLK_T_FLUSH:
-		if (disk->read_only)
-			blk_finish(req, VIRTIO_BLK_S_OK);
-		else
-			disk->ops->flush(disk, blk_done, req);
-		break;
-	case VIRTIO_BLK_T_GET_ID:
-		blk_get_id(req, in, in_count);
-		break;
-	default:
-		blk_finish(req, VIRTIO_BLK_S_UNSUPP);
-		break;
-	}
-	return 0;
-}
-
-/* Serve up to @budget chains. Return: 1 if more may be waiting, 0 if not, -1 if broken. */
-static int blk_serve_some(struct blk *blk, unsigned int budget)
-{
 	while (budget--) {
-		struct blk_req *req = blk_req_get(blk);
-		int r = virtq_pop(&blk->queue, &req->chain);
+		struct blk_req *req;
+		int r;
 
-		req->blk = blk;
-		if (r == 1 && blk_serve(req) == 0)
+		if (blk->limit.limited && virtq_pending(q) && !rate_limit_ready(&blk->limit))
+			return SERVED_THROTTLED;
+		req = blk_req_get(blk);
+		r = virtq_pop(q, &req->chain);
+		req->queue = queue;
+		if (r == 1 && blk_req_serve(req) == 0)
 			continue;
 		blk_req_put(req);
 		if (r == 0)
-			return 0;
+			return SERVED_ALL;
 		virtio_dev_broken(
 			&blk->dev, r < 0 ? "bad ring" : "request without header or status");
-		return -1;
+		return SERVED_BROKEN;
 	}
-	return 1;
+	return SERVED_MORE;
 }
 
 static void blk_notify(struct virtio_dev *dev, unsigned int queue)
 {
 	struct blk *blk = to_blk(dev);
-	int more;
+	struct virtq *q = &blk->queues[queue];
+	enum served served;
+	bool more = false;
 
-	blk->batching = true;
-	virtq_quiet(&blk->queue);
+	virtq_quiet(q);
 	/* One queue's worth, then others have their turn: the driver could add for ever. */
-	more = blk_serve_some(blk, BLK_QUEUE_SIZE);
-	blk->batching = false;
-	if (more >= 0)
-		more = virtq_listen(&blk->queue);
-	virtio_dev_signal(dev, 0);
-	if (more > 0)
+	served = blk_serve_some(blk, queue, BLK_QUEUE_SIZE);
+	blk->disk->ops->commit(blk->disk);
+	if (served == SERVED_THROTTLED)
+		blk->throttled |= 1U << queue;
+	else if (served != SERVED_BROKEN)
+		more = virtq_listen(q);
+	blk_signal(blk);
+	if (more)
 		dev->transport->notify_later(dev, queue);
+}
+
+/* The rate limit lets something pass again. */
+static void blk_resume(struct rate_limit *limit)
+{
+	struct blk *blk = container_of(limit, struct blk, limit);
+	uint32_t throttled = blk->throttled;
+
+	blk->throttled = 0;
+	for (; throttled; throttled &= throttled - 1)
+		if (!atomic_load(&blk->dev.broken))
+			blk_notify(&blk->dev, (unsigned int)__builtin_ctz(throttled));
 }
 
 static int blk_activate(struct virtio_dev *dev)
 {
+	struct blk *blk = to_blk(dev);
+
+	/* Who can't flush must have its writes on stable storage when they end. */
+	if (!virtio_dev_has(dev, VIRTIO_BLK_F_FLUSH))
+		atomic_store(&blk->writeback, 0);
 	return 0;
 }
 
@@ -265,9 +118,13 @@ static void blk_reset(struct virtio_dev *dev)
 {
 	struct blk *blk = to_blk(dev);
 
+	rate_limit_stop(&blk->limit);
+	blk->throttled = 0;
 	blk->draining = true;
-	blk->disk->ops->drain(blk->disk);
+	blk->disk->ops->cancel(blk->disk);
 	blk->draining = false;
+	blk->to_signal = 0;
+	atomic_store(&blk->writeback, 1);
 }
 
 static void blk_quiesce(struct virtio_dev *dev)
@@ -275,21 +132,61 @@ static void blk_quiesce(struct virtio_dev *dev)
 	struct blk *blk = to_blk(dev);
 
 	blk->disk->ops->drain(blk->disk);
+	blk_signal(blk);
 }
 
 static void blk_read_config(
 	struct virtio_dev *dev, unsigned int offset, void *data, unsigned int len)
 {
-	const struct blk *blk = to_blk(dev);
+	struct blk *blk = to_blk(dev);
+	struct virtio_blk_config config = blk->config;
 
-	virtio_config_copy(&blk->config, sizeof(blk->config), offset, data, len);
+	config.wce = atomic_load(&blk->writeback);
+	virtio_config_copy(&config, sizeof(config), offset, data, len);
+}
+
+static void blk_write_config(
+	struct virtio_dev *dev, unsigned int offset, const void *data, unsigned int len)
+{
+	const uint8_t *value = data;
+
+	if (offset == offsetof(struct virtio_blk_config, wce) && len == 1 &&
+		(dev->features >> VIRTIO_BLK_F_CONFIG_WCE & 1))
+		atomic_store(&to_blk(dev)->writeback, *value != 0);
+}
+
+/* Saved: writeback, then the rate limit. */
+#define BLK_SAVED_SIZE (1 + RATE_LIMIT_SAVED_SIZE)
+
+static int blk_save(struct virtio_dev *dev, struct buf *out)
+{
+	struct blk *blk = to_blk(dev);
+	uint8_t saved[BLK_SAVED_SIZE];
+
+	saved[0] = atomic_load(&blk->writeback);
+	rate_limit_save(&blk->limit, saved + 1);
+	return buf_add(out, saved, sizeof(saved));
+}
+
+static int blk_load(struct virtio_dev *dev, const void *data, size_t len)
+{
+	struct blk *blk = to_blk(dev);
+	const uint8_t *saved = data;
+
+	if (len != BLK_SAVED_SIZE || saved[0] > 1)
+		return -EINVAL;
+	atomic_store(&blk->writeback, saved[0]);
+	rate_limit_load(&blk->limit, saved + 1);
+	return 0;
 }
 
 static void blk_free(struct virtio_dev *dev)
 {
 	struct blk *blk = to_blk(dev);
 
+	rate_limit_fini(&blk->limit);
 	disk_free(blk->disk);
+	free(blk->reqs);
 	free(blk);
 }
 
@@ -299,38 +196,116 @@ static const struct virtio_dev_ops blk_ops = {
 	.notify = blk_notify,
 	.reset = blk_reset,
 	.read_config = blk_read_config,
+	.write_config = blk_write_config,
 	.quiesce = blk_quiesce,
+	.save = blk_save,
+	.load = blk_load,
 	.free = blk_free,
 };
 
-int blk_new(struct disk *disk, const char *id, struct virtio_dev **ret)
+static uint64_t blk_features(const struct disk *disk, const struct blk_options *options)
 {
-	/* Fresh zeroed pages from the kernel: the pool takes no memory until it is used. */
+	uint64_t features = 1U << VIRTIO_BLK_F_SEG_MAX | 1U << VIRTIO_BLK_F_SIZE_MAX |
+			    1U << VIRTIO_BLK_F_BLK_SIZE | 1U << VIRTIO_RING_F_INDIRECT_DESC |
+			    1U << VIRTIO_RING_F_EVENT_IDX;
+
+	if (options->queues > 1)
+		features |= 1U << VIRTIO_BLK_F_MQ;
+	if (disk->read_only)
+		return features | 1U << VIRTIO_BLK_F_RO;
+	if (!options->unsafe)
+		features |= 1U << VIRTIO_BLK_F_FLUSH | 1U << VIRTIO_BLK_F_CONFIG_WCE;
+	return features | 1U << VIRTIO_BLK_F_DISCARD | 1U << VIRTIO_BLK_F_WRITE_ZEROES;
+}
+
+static void blk_take_disk(struct blk *blk, struct disk *disk)
+{
+	blk->disk = disk;
+	disk->batch_done = blk_batch_done;
+	disk->owner = blk;
+}
+
+int blk_new(struct loop *loop, struct disk *disk, const struct blk_options *options,
+	struct virtio_dev **ret)
+{
+	unsigned int pool = options->queues * BLK_QUEUE_SIZE;
 	struct blk *blk = calloc(1, sizeof(*blk));
 
 	if (!blk)
 		return -ENOMEM;
+	/* Fresh zeroed pages from the kernel: the pool takes no memory until it is used. */
+	blk->reqs = calloc(pool, sizeof(*blk->reqs));
+	if (!blk->reqs) {
+		free(blk);
+		return -ENOMEM;
+	}
+	blk->fresh = pool;
 	blk->dev = (struct virtio_dev){
 		.ops = &blk_ops,
 		.id = VIRTIO_ID_BLOCK,
-		.features = 1U << VIRTIO_BLK_F_SEG_MAX | 1U << VIRTIO_BLK_F_SIZE_MAX |
-			    1U << VIRTIO_BLK_F_BLK_SIZE | 1U << VIRTIO_RING_F_INDIRECT_DESC |
-			    1U << VIRTIO_RING_F_EVENT_IDX |
-			    (disk->read_only ? 1U << VIRTIO_BLK_F_RO : 1U << VIRTIO_BLK_F_FLUSH),
-		.queues = &blk->queue,
-		.queue_count = 1,
+		.features = blk_features(disk, options),
+		.queues = blk->queues,
+		.queue_count = options->queues,
 	};
-	blk->queue.size_max = BLK_QUEUE_SIZE;
-	blk->disk = disk;
-	blk->fresh = BLK_QUEUE_SIZE;
+	for (unsigned int i = 0; i < options->queues; i++)
+		blk->queues[i].size_max = BLK_QUEUE_SIZE;
+	blk->unsafe = options->unsafe;
+	atomic_store(&blk->writeback, 1);
+	rate_limit_init(&blk->limit, loop, blk_resume);
+	blk_take_disk(blk, disk);
 	blk->config = (struct virtio_blk_config){
 		.capacity = htole64(disk->capacity / DISK_SECTOR),
 		.size_max = htole32(BLK_SIZE_MAX),
 		.seg_max = htole32(BLK_SEG_MAX),
-		.blk_size = htole32(DISK_SECTOR),
+		.blk_size = htole32(disk->block_size),
+		.num_queues = htole16((uint16_t)options->queues),
+		.max_discard_sectors = htole32(BLK_DISCARD_SECTORS_MAX),
+		.max_discard_seg = htole32(BLK_RANGES_MAX),
+		.discard_sector_alignment = htole32(disk->discard_size / DISK_SECTOR),
+		.max_write_zeroes_sectors = htole32(BLK_ZEROES_SECTORS_MAX),
+		.max_write_zeroes_seg = htole32(BLK_RANGES_MAX),
+		.write_zeroes_may_unmap = 1,
 	};
-	if (id)
-		memcpy(blk->id, id, strnlen(id, sizeof(blk->id)));
+	if (options->id)
+		memcpy(blk->id, options->id, strnlen(options->id, sizeof(blk->id)));
 	*ret = &blk->dev;
 	return 0;
+}
+
+static void blk_tell_capacity(struct blk *blk)
+{
+	uint64_t capacity = htole64(blk->disk->capacity / DISK_SECTOR);
+
+	if (capacity != blk->config.capacity)
+		virtio_dev_change_config(
+			&blk->dev, &blk->config.capacity, &capacity, sizeof(capacity));
+}
+
+int blk_resize(struct virtio_dev *dev)
+{
+	struct blk *blk = to_blk(dev);
+	int r = blk->disk->ops->refresh(blk->disk);
+
+	if (!r)
+		blk_tell_capacity(blk);
+	return r;
+}
+
+int blk_set_disk(struct virtio_dev *dev, struct disk *disk)
+{
+	struct blk *blk = to_blk(dev);
+
+	if (disk->read_only != blk->disk->read_only || disk->block_size != blk->disk->block_size)
+		return -EINVAL;
+	blk->disk->ops->drain(blk->disk);
+	blk_signal(blk);
+	disk_free(blk->disk);
+	blk_take_disk(blk, disk);
+	blk_tell_capacity(blk);
+	return 0;
+}
+
+int blk_set_limits(struct virtio_dev *dev, const struct rate_limit_config *config)
+{
+	return rate_limit_set(&to_blk(dev)->limit, config);
 }

@@ -3,6 +3,7 @@
 #include "devices/rate_limit.h"
 
 #include "base/cleanup.h"
+#include "base/le.h"
 
 #include <time.h>
 
@@ -178,4 +179,36 @@ void rate_limit_fini(struct rate_limit *limit)
 {
 	limit->limited = limit->waiting = false;
 	loop_timer_fini(limit->loop, &limit->timer);
+}
+
+void rate_limit_save(struct rate_limit *limit, uint8_t *data)
+{
+	struct rate_bucket *const buckets[] = {&limit->bytes, &limit->ops};
+
+	for (size_t i = 0; i < ARRAY_SIZE(buckets); i++, data += RATE_LIMIT_SAVED_SIZE / 2) {
+		struct rate_bucket *bucket = buckets[i];
+
+		if (bucket->size)
+			bucket_refill(bucket, now());
+		le64_store(data, bucket->burst);
+		le64_store(data + 8, bucket->budget);
+		le64_store(data + 16, bucket->debt);
+	}
+}
+
+void rate_limit_load(struct rate_limit *limit, const uint8_t *data)
+{
+	struct rate_bucket *const buckets[] = {&limit->bytes, &limit->ops};
+
+	for (size_t i = 0; i < ARRAY_SIZE(buckets); i++, data += RATE_LIMIT_SAVED_SIZE / 2) {
+		struct rate_bucket *bucket = buckets[i];
+		uint64_t budget = le64_load(data + 8);
+
+		if (!bucket->size)
+			continue;
+		bucket->burst = le64_load(data);
+		bucket->budget = budget < bucket->size ? budget : bucket->size;
+		bucket->debt = bucket->budget ? 0 : le64_load(data + 16);
+		bucket->updated_ns = now();
+	}
 }

@@ -99,6 +99,19 @@ void rate_limit_stop(struct rate_limit *limit);
 /* rate_limit_fini() - as rate_limit_stop(), and give back the timer; harmless when zeroed. */
 void rate_limit_fini(struct rate_limit *limit);
 
+/* What rate_limit_save() writes: burst, budget and debt of both buckets, 64 bits each. */
+#define RATE_LIMIT_SAVED_SIZE 48
+
+/*
+ * rate_limit_save() / rate_limit_load() - how full the buckets are
+ * @data:	RATE_LIMIT_SAVED_SIZE bytes; those loaded are untrusted
+ *
+ * The limits themselves are the device's configuration: set them first. Time stands still between
+ * the two.
+ */
+void rate_limit_save(struct rate_limit *limit, uint8_t *data);
+void rate_limit_load(struct rate_limit *limit, const uint8_t *data);
+
 bool rate_limit_ready_slow(struct rate_limit *limit);
 void rate_limit_charge_slow(struct rate_limit *limit, uint64_t bytes);
 

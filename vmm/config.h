@@ -13,6 +13,7 @@
 #define CONFIG_CPUS_MAX 64
 /* Each takes one of the machine's ARCH_SLOTS_MAX slots, which all kinds of devices share. */
 #define CONFIG_DISKS_MAX 22
+#define CONFIG_DISK_QUEUES_MAX 16
 #define CONFIG_NETS_MAX 8
 /* Queue pairs of a network device: more than that many vCPUs share them. */
 #define CONFIG_NET_PAIRS_MAX 8
@@ -22,12 +23,23 @@
 /* More would be kept in memory for each connection. */
 #define CONFIG_BODY_MAX (16u << 20)
 
+enum config_disk_io {
+	CONFIG_DISK_IO_AUTO,
+	CONFIG_DISK_IO_URING,
+	CONFIG_DISK_IO_SYNC,
+};
+
 /*
  * struct config_disk
- * @id:		its name on the host, or NULL for one by its number
+ * @id:		its name, and what the guest reads as its serial number; NULL for "disk" and
+ *		its number
  * @path:	of the file, or NULL where @fd is inherited
+ * @direct:	without the host's page cache
+ * @unsafe:	the guest's flushes mean nothing
  * @root:	the API's: it is to be /dev/vda, and the kernel is told
  * @partuuid:	of the partition on it that is the root, or NULL for all of it
+ * @io:		how the file is read and written
+ * @queues:	up to CONFIG_DISK_QUEUES_MAX; 0 is 1
  */
 struct config_disk {
 	const char *id;
@@ -36,6 +48,11 @@ struct config_disk {
 	bool read_only;
 	bool root;
 	const char *partuuid;
+	bool direct;
+	bool unsafe;
+	enum config_disk_io io;
+	unsigned int queues;
+	struct rate_limit_config rate;
 };
 
 /* The host's end of a network device: a tap device, or passt behind a UNIX stream socket. */

@@ -4,33 +4,64 @@
 
 #include "base/err.h"
 #include "devices/backend/disk.h"
-#include "devices/backend/disk_file.h"
 #include "devices/blk.h"
+#include "devices/virtio.h"
 #include "vmm/config.h"
+#include "vmm/vm.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+
+static_assert(CONFIG_DISK_QUEUES_MAX <= BLK_QUEUES_MAX, "the device has that many queues");
+
+static int open_disk(
+	struct loop *loop, const struct config_disk *config, struct disk **ret, struct err *err)
+{
+	static const enum disk_io ways[] = {
+		[CONFIG_DISK_IO_AUTO] = DISK_IO_AUTO,
+		[CONFIG_DISK_IO_URING] = DISK_IO_URING,
+		[CONFIG_DISK_IO_SYNC] = DISK_IO_SYNC,
+	};
+	const struct disk_options options = {
+		.read_only = config->read_only,
+		.direct = config->direct,
+		.io = ways[config->io],
+	};
+	char name[24];
+
+	if (config->path)
+		return disk_open(loop, config->path, &options, ret, err);
+	snprintf(name, sizeof(name), "fd=%d", config->fd);
+	return disk_from_fd(loop, config->fd, name, &options, ret, err);
+}
 
 static int add_disk(
 	struct machine *machine, unsigned int n, const struct config_disk *config, struct err *err)
 {
+	const struct blk_options options = {
+		.id = config->id,
+		.unsafe = config->unsafe,
+		.queues = config->queues ? config->queues : 1,
+	};
+	struct loop *loop = machine->vm->loop;
 	struct virtio_dev *dev;
 	struct disk *disk;
-	char id[24], name[24];
+	char id[24];
 	int r;
 
-	if (config->path) {
-		r = disk_file_open(config->path, config->read_only, &disk, err);
-	} else {
-		snprintf(name, sizeof(name), "fd=%d", config->fd);
-		r = disk_file_from_fd(config->fd, name, config->read_only, &disk, err);
-	}
+	r = open_disk(loop, config, &disk, err);
 	if (r < 0)
 		return r;
-	r = blk_new(disk, NULL, &dev);
+	r = blk_new(loop, disk, &options, &dev);
 	if (r < 0) {
 		disk_free(disk);
 		return err_errno(err, -r, "machine: block device");
+	}
+	r = blk_set_limits(dev, &config->rate);
+	if (r < 0) {
+		dev->ops->free(dev);
+		return err_errno(err, -r, "machine: rate limit");
 	}
 	snprintf(id, sizeof(id), "disk%u", n);
 	return machine_add_slot(machine, config->id ? config->id : id, dev, err);

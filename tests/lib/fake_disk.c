@@ -12,12 +12,51 @@ static struct fake_disk *to_fake(struct disk *disk)
 	return container_of(disk, struct fake_disk, disk);
 }
 
-static void fake_answer(struct fake_disk *fd, disk_done_fn *done, void *ctx, int64_t result)
+/* Out of range would be the device's mistake: the sanitizer's to tell. */
+static void fake_move(struct fake_disk *fd, struct disk_req *req)
 {
-	struct fake_request req = {done, ctx, fd->error ? fd->error : result - fd->short_by};
+	uint8_t *at = fd->data + req->offset;
+	uint64_t len = 0;
 
+	switch (req->op) {
+	case DISK_READ:
+	case DISK_WRITE:
+		for (int i = 0; i < req->iov_count; i++) {
+			if (req->op == DISK_WRITE)
+				memcpy(at + len, req->iov[i].iov_base, req->iov[i].iov_len);
+			else
+				memcpy(req->iov[i].iov_base, at + len, req->iov[i].iov_len);
+			len += req->iov[i].iov_len;
+		}
+		if (len != req->len)
+			abort();
+		break;
+	case DISK_WRITE_ZEROES:
+	case DISK_DISCARD:
+		memset(at, req->op == DISK_DISCARD ? 0xdd : 0, req->len);
+		break;
+	case DISK_FLUSH:
+	default:
+		break;
+	}
+}
+
+static void fake_answer(struct fake_disk *fd, struct disk_req *req)
+{
+	if (!fd->error)
+		fake_move(fd, req);
+	req->done(req, fd->error);
+}
+
+static void fake_start(struct disk *disk, struct disk_req *req)
+{
+	struct fake_disk *fd = to_fake(disk);
+
+	fd->counts[req->op]++;
+	fd->durable += req->durable;
+	fd->unmapped += req->unmap;
 	if (!fd->defer) {
-		req.done(req.ctx, req.result);
+		fake_answer(fd, req);
 		return;
 	}
 	if (fd->pending_count == FAKE_DISK_PENDING_MAX)
@@ -25,48 +64,42 @@ static void fake_answer(struct fake_disk *fd, disk_done_fn *done, void *ctx, int
 	fd->pending[fd->pending_count++] = req;
 }
 
-static void fake_move(struct disk *disk, const struct iovec *iov, int count, uint64_t offset,
-	bool write, disk_done_fn *done, void *ctx)
+static void fake_commit(struct disk *disk)
 {
-	struct fake_disk *fd = to_fake(disk);
-	int64_t total = 0;
-
-	for (int i = 0; i < count; i++) {
-		uint8_t *at = fd->data + offset + total;
-
-		/* Out of range would be the device's mistake: the sanitizer's to tell. */
-		if (write)
-			memcpy(at, iov[i].iov_base, iov[i].iov_len);
-		else if (!fd->error)
-			memcpy(iov[i].iov_base, at, iov[i].iov_len);
-		total += (int64_t)iov[i].iov_len;
-	}
-	fake_answer(fd, done, ctx, total);
-}
-
-static void fake_read(struct disk *disk, const struct iovec *iov, int count, uint64_t offset,
-	disk_done_fn *done, void *ctx)
-{
-	to_fake(disk)->reads++;
-	fake_move(disk, iov, count, offset, false, done, ctx);
-}
-
-static void fake_write(struct disk *disk, const struct iovec *iov, int count, uint64_t offset,
-	disk_done_fn *done, void *ctx)
-{
-	to_fake(disk)->writes++;
-	fake_move(disk, iov, count, offset, true, done, ctx);
-}
-
-static void fake_flush(struct disk *disk, disk_done_fn *done, void *ctx)
-{
-	to_fake(disk)->flushes++;
-	fake_answer(to_fake(disk), done, ctx, 0);
+	to_fake(disk)->commits++;
 }
 
 static void fake_drain(struct disk *disk)
 {
-	fake_disk_complete(to_fake(disk));
+	struct fake_disk *fd = to_fake(disk);
+
+	while (fd->pending_count)
+		fake_answer(fd, fd->pending[--fd->pending_count]);
+}
+
+/* What was cancelled never reads or writes guest memory. */
+static void fake_cancel(struct disk *disk)
+{
+	struct fake_disk *fd = to_fake(disk);
+
+	while (fd->pending_count) {
+		struct disk_req *req = fd->pending[--fd->pending_count];
+
+		req->done(req, -ECANCELED);
+	}
+}
+
+static int fake_refresh(struct disk *disk)
+{
+	struct fake_disk *fd = to_fake(disk);
+
+	if (!fd->next_capacity)
+		return -EIO;
+	fd->data = realloc(fd->data, fd->next_capacity);
+	if (!fd->data)
+		abort();
+	disk->capacity = fd->next_capacity;
+	return 0;
 }
 
 static void fake_free(struct disk *disk)
@@ -80,10 +113,11 @@ static void fake_free(struct disk *disk)
 }
 
 static const struct disk_ops fake_ops = {
-	.read = fake_read,
-	.write = fake_write,
-	.flush = fake_flush,
+	.start = fake_start,
+	.commit = fake_commit,
 	.drain = fake_drain,
+	.cancel = fake_cancel,
+	.refresh = fake_refresh,
 	.free = fake_free,
 };
 
@@ -94,7 +128,12 @@ struct fake_disk *fake_disk_new(uint64_t sectors, bool read_only)
 	if (!fd)
 		abort();
 	fd->disk = (struct disk){
-		.ops = &fake_ops, .capacity = sectors * DISK_SECTOR, .read_only = read_only};
+		.ops = &fake_ops,
+		.capacity = sectors * DISK_SECTOR,
+		.block_size = DISK_SECTOR,
+		.discard_size = DISK_SECTOR,
+		.read_only = read_only,
+	};
 	fd->data = calloc(sectors, DISK_SECTOR);
 	if (!fd->data)
 		abort();
@@ -103,9 +142,15 @@ struct fake_disk *fake_disk_new(uint64_t sectors, bool read_only)
 
 void fake_disk_complete(struct fake_disk *fd)
 {
-	while (fd->pending_count) {
-		struct fake_request req = fd->pending[--fd->pending_count];
+	fake_drain(&fd->disk);
+	fd->disk.batch_done(fd->disk.owner);
+}
 
-		req.done(req.ctx, req.result);
-	}
+unsigned int fake_disk_total(const struct fake_disk *fd)
+{
+	unsigned int total = 0;
+
+	for (int i = 0; i < FAKE_DISK_OPS; i++)
+		total += fd->counts[i];
+	return total;
 }

@@ -47,6 +47,48 @@ START_TEST(defaults)
 }
 END_TEST
 
+START_TEST(disk_properties)
+{
+	const struct config_disk *disk;
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(
+		parse("hull-vmm --kernel k --disk "
+		      "a,b,ro,direct,cache=unsafe,io=sync,queues=4,id=root,"
+		      "rate=bw:100M/1000+10M;ops:1000/500 --disk x,io=uring,cache=writeback "
+		      "--disk fd=3,rate=ops:7/1+2 --disk y,rate",
+			&config, &err),
+		OPTIONS_RUN);
+	disk = &config.disks[0];
+	ck_assert_str_eq(disk->path, "a,b");
+	ck_assert(disk->read_only && disk->direct && disk->unsafe);
+	ck_assert_int_eq(disk->io, CONFIG_DISK_IO_SYNC);
+	ck_assert_uint_eq(disk->queues, 4);
+	ck_assert_str_eq(disk->id, "root");
+	ck_assert_uint_eq(disk->rate.bytes.size, 100 << 20);
+	ck_assert_uint_eq(disk->rate.bytes.refill_ms, 1000);
+	ck_assert_uint_eq(disk->rate.bytes.burst, 10 << 20);
+	ck_assert_uint_eq(disk->rate.ops.size, 1000);
+	ck_assert_uint_eq(disk->rate.ops.refill_ms, 500);
+	ck_assert_uint_eq(disk->rate.ops.burst, 0);
+	disk = &config.disks[1];
+	ck_assert_str_eq(disk->path, "x");
+	ck_assert(!disk->read_only && !disk->direct && !disk->unsafe);
+	ck_assert_int_eq(disk->io, CONFIG_DISK_IO_URING);
+	ck_assert_uint_eq(disk->queues, 1);
+	ck_assert_ptr_null(disk->id);
+	ck_assert_uint_eq(disk->rate.bytes.size, 0);
+	disk = &config.disks[2];
+	ck_assert_int_eq(disk->fd, 3);
+	ck_assert_int_eq(disk->io, CONFIG_DISK_IO_AUTO);
+	ck_assert_uint_eq(disk->rate.ops.size, 7);
+	ck_assert_uint_eq(disk->rate.ops.burst, 2);
+	/* No property, so a part of the name. */
+	ck_assert_str_eq(config.disks[3].path, "y,rate");
+}
+END_TEST
+
 START_TEST(everything_given)
 {
 	struct config config;
@@ -160,6 +202,15 @@ static const struct {
 	{"--kernel k --balloon size=1,stats=86401", "'86401'"},
 	{"--kernel k --disk ,ro", "no file"},
 	{"--kernel k --disk fd=x", "'x' is not a number"},
+	{"--kernel k --disk a,cache=none", "cache 'none' is neither writeback nor unsafe"},
+	{"--kernel k --disk a,io=aio", "io 'aio' is neither uring nor sync"},
+	{"--kernel k --disk a,queues=0", "--disk queues: 0"},
+	{"--kernel k --disk a,queues=17", "--disk queues: '17' is not a number from 0 to 16"},
+	{"--kernel k --disk a,id=", "the id is empty"},
+	{"--kernel k --disk a,rate=", "--disk rate: no limit is named"},
+	{"--kernel k --disk a,rate=bw:1", "--disk rate: '1' has no /MILLISECONDS"},
+	{"--kernel k --disk a,rate=bw:1/0", "--disk rate: 0 milliseconds"},
+	{"--kernel k --disk a,rate=iops:1/1", "'iops:1/1' is neither bw:"},
 	{"--kernel k --vsock cid=2,fd=3", "2 is reserved"},
 	{"--kernel k --vsock cid=4294967295,fd=3", "4294967295"},
 	{"--kernel k --vsock cid=3", "--vsock: needs"},
@@ -208,6 +259,6 @@ START_TEST(too_many_disks)
 }
 END_TEST
 
-SUITE_CASES("vmm_options", NULL, NULL, {defaults}, {everything_given}, {rng_and_balloon},
-	{help_and_version_win}, {too_many_disks},
+SUITE_CASES("vmm_options", NULL, NULL, {defaults}, {disk_properties}, {everything_given},
+	{rng_and_balloon}, {help_and_version_win}, {too_many_disks},
 	{bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})
