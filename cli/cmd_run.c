@@ -7,6 +7,7 @@
 #include "cli/container.h"
 #include "cli/monitor.h"
 #include "cli/name.h"
+#include "cli/passt.h"
 #include "cli/programs.h"
 #include "cli/run_options.h"
 #include "cli/signals.h"
@@ -35,6 +36,7 @@ struct run {
 	struct store *store;
 	struct image image;
 	struct spec spec;
+	struct passt passt;
 	struct timing timing;
 };
 
@@ -122,7 +124,13 @@ static int run_prepare(struct run *run, struct err *err)
 	timing_mark(&run->timing, TIMING_IMAGE);
 	hostname = options->hostname ? options->hostname : run->id;
 	r = spec_build(options, &run->image.config, hostname, &run->spec, err);
-	return r < 0 ? r : run_make_disk(run, err);
+	if (!r)
+		r = network_apply(&run->options.network, &run->spec.agent, err);
+	if (!r)
+		r = run_make_disk(run, err);
+	if (!r && options->network.kind == NETWORK_PASST)
+		r = passt_start(&run->passt, &options->network, err);
+	return r;
 }
 
 static int run_container(struct run *run)
@@ -137,10 +145,14 @@ static int run_container(struct run *run)
 		.cpus = (uint32_t)options->cpus,
 		.rootfs_fd = run->image.rootfs_fd,
 		.disk_fd = run->disk_fd,
+		.passt_fd = run->passt.vm_fd,
+		.tap = options->network.kind == NETWORK_TAP ? options->network.tap : NULL,
+		.mac = options->network.interface.mac,
 	};
 	struct container_config config = {
 		.vm = &vm,
 		.spec = &run->spec.agent,
+		.passt = &run->passt,
 		.timing = &run->timing,
 		.interactive = options->interactive,
 		.start_timeout_s = options->start_timeout_s,
@@ -154,7 +166,7 @@ static int run_container(struct run *run)
 
 static int run_main(char *const *argv)
 {
-	struct run run = {.name_fd = -1, .disk_fd = -1, .image = IMAGE_INIT};
+	struct run run = {.name_fd = -1, .disk_fd = -1, .image = IMAGE_INIT, .passt = PASST_INIT};
 	struct err err = {0};
 	int code = CONTAINER_EXIT_HULL;
 
@@ -176,6 +188,7 @@ static int run_main(char *const *argv)
 	else
 		code = run_container(&run);
 out:
+	passt_stop(&run.passt);
 	spec_fini(&run.spec);
 	image_fini(&run.image);
 	store_close(run.store);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/agent_host.h"
 #include "cli/monitor.h"
+#include "cli/passt.h"
 #include "cli/signals.h"
 #include "cli/spec.h"
 #include "cli/streams.h"
@@ -208,6 +209,12 @@ static void on_connection(struct monitor *monitor, uint32_t port, int fd)
 	struct container *c = container_of(monitor, struct container, monitor);
 
 	if (port == AGENT_PORT && c->state == CONTAINER_BOOTING) {
+		/* The guest took far longer to get here than passt takes to fail. */
+		if (passt_check(c->config->passt, &c->err) < 0) {
+			close(fd);
+			container_fail(c, false, "%s", c->err.msg);
+			return;
+		}
 		if (agent_host_connect(&c->agent, fd) < 0)
 			log_debug("the guest's second control connection is closed");
 		return;
@@ -463,7 +470,9 @@ static int container_start(struct container *c)
 	if (r < 0)
 		return r;
 	timing_mark(c->config->timing, TIMING_SPAWN);
-	return monitor_start(&c->monitor, &c->loop, c->config->vm, &monitor_ops, &c->err);
+	r = monitor_start(&c->monitor, &c->loop, c->config->vm, &monitor_ops, &c->err);
+	passt_handed_over(c->config->passt);
+	return r;
 }
 
 static void container_report(struct container *c)

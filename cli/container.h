@@ -7,6 +7,7 @@
 
 struct agent_spec;
 struct monitor_config;
+struct passt;
 struct timing;
 
 /* Exit codes of hull itself, as docker's and podman's. */
@@ -17,6 +18,7 @@ struct timing;
  * struct container_config - what to run and how
  * @vm:			borrowed
  * @spec:		borrowed; the terminal's size and the time of day are filled in
+ * @passt:		borrowed; the VM's, maybe not started
  * @timing:		borrowed, marks are added
  * @interactive:	pass standard input on
  * @start_timeout_s:	seconds until the command must have been started
@@ -24,6 +26,7 @@ struct timing;
 struct container_config {
 	const struct monitor_config *vm;
 	struct agent_spec *spec;
+	struct passt *passt;
 	struct timing *timing;
 	bool interactive;
 	uint64_t start_timeout_s;

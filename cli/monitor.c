@@ -29,7 +29,7 @@
 /* The guest's address on the virtual socket; 0 to 2 are reserved. */
 #define GUEST_CID 3
 
-/* Descriptors of the child, from here on without a gap. */
+/* Descriptors of the child, from here on; what a VM does not have leaves a gap. */
 #define CHILD_FD_FIRST 3
 enum child_fd {
 	CHILD_CHANNEL,
@@ -37,6 +37,7 @@ enum child_fd {
 	CHILD_CONSOLE,
 	CHILD_ROOTFS,
 	CHILD_DISK,
+	CHILD_PASST,
 	CHILD_FD_COUNT,
 };
 
@@ -45,7 +46,7 @@ enum child_fd {
 #define CHILD_FD_SPARE 16
 
 #define MONITOR_ARGS_MAX 32
-#define MONITOR_ARG_SIZE 32
+#define MONITOR_ARG_SIZE 64
 
 /* Messages and reads handed over in one go, so that a guest that floods can't starve the rest. */
 #define MONITOR_BATCH 64
@@ -188,6 +189,20 @@ __attribute__((format(printf, 3, 4))) static void args_addf(
 	args_add(args, name, text);
 }
 
+/* @format: the device's other end. */
+__attribute__((format(printf, 3, 4))) static void args_net(
+	struct monitor_args *args, const uint8_t *mac, const char *format, ...)
+{
+	char text[MONITOR_ARG_SIZE];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	args_addf(args, "--net", "%s,mac=%02x:%02x:%02x:%02x:%02x:%02x", text, mac[0], mac[1],
+		mac[2], mac[3], mac[4], mac[5]);
+}
+
 static void monitor_args(struct monitor_args *args, const struct monitor_config *config)
 {
 	*args = (struct monitor_args){0};
@@ -200,6 +215,10 @@ static void monitor_args(struct monitor_args *args, const struct monitor_config 
 	args_addf(args, "--disk", "fd=%d,ro", CHILD_FD_FIRST + CHILD_ROOTFS);
 	if (config->disk_fd >= 0)
 		args_addf(args, "--disk", "fd=%d", CHILD_FD_FIRST + CHILD_DISK);
+	if (config->passt_fd >= 0)
+		args_net(args, config->mac, "passtfd=%d", CHILD_FD_FIRST + CHILD_PASST);
+	else if (config->tap)
+		args_net(args, config->mac, "tap=%s", config->tap);
 	args_addf(args, "--vsock", "cid=%d,fd=%d", GUEST_CID, CHILD_FD_FIRST + CHILD_CHANNEL);
 	args_addf(args, "--serial", "fd=%d", CHILD_FD_FIRST + CHILD_CONSOLE);
 	args_addf(args, "--events-fd", "%d", CHILD_FD_FIRST + CHILD_EVENTS);
@@ -229,13 +248,14 @@ static int spawn_files(posix_spawn_file_actions_t *files, const int *fds)
 	r = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDWR, 0);
 	if (!r)
 		r = posix_spawn_file_actions_adddup2(files, STDIN_FILENO, STDOUT_FILENO);
+	/* Whatever hull's caller left open goes. */
 	for (int i = 0; i < CHILD_FD_COUNT && !r; i++)
-		if (fds[i] >= 0)
-			r = posix_spawn_file_actions_adddup2(files, fds[i], CHILD_FD_FIRST + i);
-	/* Whatever else hull's caller left open. With fewer disks the last number is closed too. */
+		r = fds[i] >= 0
+			    ? posix_spawn_file_actions_adddup2(files, fds[i], CHILD_FD_FIRST + i)
+			    : posix_spawn_file_actions_addclose(files, CHILD_FD_FIRST + i);
 	if (!r)
-		r = posix_spawn_file_actions_addclosefrom_np(files,
-			CHILD_FD_FIRST + (fds[CHILD_DISK] < 0 ? CHILD_DISK : CHILD_FD_COUNT));
+		r = posix_spawn_file_actions_addclosefrom_np(
+			files, CHILD_FD_FIRST + CHILD_FD_COUNT);
 	return r;
 }
 
@@ -309,8 +329,9 @@ static int monitor_wire(struct monitor *monitor, int *fds, struct err *err)
 int monitor_start(struct monitor *monitor, struct loop *loop, const struct monitor_config *config,
 	const struct monitor_ops *ops, struct err *err)
 {
-	int ends[CHILD_FD_COUNT] = {-1, -1, -1, config->rootfs_fd, config->disk_fd};
-	int fds[CHILD_FD_COUNT] = {-1, -1, -1, -1, -1};
+	int ends[CHILD_FD_COUNT] = {
+		-1, -1, -1, config->rootfs_fd, config->disk_fd, config->passt_fd};
+	int fds[CHILD_FD_COUNT] = {-1, -1, -1, -1, -1, -1};
 	int pidfd, r;
 
 	*monitor = (struct monitor){.loop = loop, .ops = ops};

@@ -23,6 +23,7 @@ struct monitor;
  *   events	pipe of text lines, "phase NAME NS" and "exit REASON"
  *   console	pipe of what the guest prints on its serial port; the last of it is kept
  *   disks	the image, read-only, and maybe a scratch disk
+ *   passt	maybe a stream socket to the program that carries the guest's packets
  *
  * The guest, and hence what comes through channel and console, is hostile. So is hull-vmm, should
  * the guest have taken it over: nothing it sends makes anything here grow.
@@ -35,6 +36,9 @@ struct monitor;
  * @cmdline:		for the guest's kernel
  * @memory_mib:		MiB
  * @rootfs_fd, @disk_fd:	borrowed; @disk_fd is -1 for none
+ * @passt_fd:		socket to passt, borrowed; -1 for none
+ * @tap:		name of a tap interface, or NULL; not together with @passt_fd
+ * @mac:		of the guest's interface, where there is one
  */
 struct monitor_config {
 	const char *program;
@@ -45,6 +49,9 @@ struct monitor_config {
 	uint32_t cpus;
 	int rootfs_fd;
 	int disk_fd;
+	int passt_fd;
+	const char *tap;
+	const uint8_t *mac;
 };
 
 /*

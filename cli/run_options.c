@@ -106,6 +106,31 @@ static int set_disk(void *field, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_network(void *field, const char *value, struct err *err)
+{
+	return network_parse(field, value, err);
+}
+
+static int set_dns(void *field, const char *value, struct err *err)
+{
+	return network_add_dns(field, value, err);
+}
+
+static int set_dns_search(void *field, const char *value, struct err *err)
+{
+	return network_add_search(field, value, err);
+}
+
+static int set_add_host(void *field, const char *value, struct err *err)
+{
+	return network_add_host(field, value, err);
+}
+
+static int set_publish(void *field, const char *value, struct err *err)
+{
+	return network_add_publish(field, value, err);
+}
+
 #define FIELD(name) offsetof(struct run_options, name)
 
 static const struct option_row rows[] = {
@@ -140,6 +165,19 @@ static const struct option_row rows[] = {
 		set_disk, FIELD(disk)},
 	{0, "read-only", NULL, "Let the container write nowhere but to /tmp, /run and the like.",
 		option_flag, FIELD(read_only)},
+	{0, "network", "MODE",
+		"none (the default), passt (what the host can reach, by the program passt; not the "
+		"host's own loopback), or tap=NAME[,ip=ADDRESS/PREFIX][,gateway=ADDRESS] (an "
+		"interface of the host's). Both take [,mtu=N][,mac=MAC].",
+		set_network, FIELD(network)},
+	{'p', "publish", "[HOSTPORT:]PORT[/udp]",
+		"Let connections to this port of the host reach the container; with passt.",
+		set_publish, FIELD(network)},
+	{0, "dns", "ADDRESS", "Name server of the container (passt: the host's).", set_dns,
+		FIELD(network)},
+	{0, "dns-search", "DOMAIN", "Search domain for names.", set_dns_search, FIELD(network)},
+	{0, "add-host", "NAME:ADDRESS", "Add a line to the container's /etc/hosts.", set_add_host,
+		FIELD(network)},
 	{0, "kernel", "FILE", "Boot this kernel.", set_path, FIELD(kernel)},
 	{0, "start-timeout", "SECONDS",
 		"Give up when the command hasn't started after this time (default: 60).",
@@ -175,6 +213,9 @@ int run_options_parse(char *const *argv, struct run_options *ret, struct err *er
 	if (ret->disk && ret->read_only)
 		return err_set(err, -EINVAL,
 			"--disk and --read-only exclude each other: the disk is for writing");
+	r = network_check(&ret->network, err);
+	if (r < 0)
+		return r;
 	ret->image = argv[used];
 	ret->command = argv + used + 1;
 	return 0;
@@ -184,6 +225,7 @@ void run_options_fini(struct run_options *options)
 {
 	strlist_fini(&options->env);
 	strlist_fini(&options->file_env);
+	network_fini(&options->network);
 }
 
 void run_options_help(FILE *out)

@@ -2,6 +2,7 @@
 // What the user of `hull run` asked for.
 #pragma once
 
+#include "cli/network.h"
 #include "cli/strlist.h"
 
 #include <stdbool.h>
@@ -43,6 +44,7 @@ struct run_options {
 	const char *name;
 	const char *kernel;
 	const char *store;
+	struct network network;
 	bool interactive;
 	bool tty;
 	bool read_only;

@@ -62,6 +62,7 @@ static void run(struct fixture *f, const char *script)
 		.cpus = 1,
 		.rootfs_fd = rootfs,
 		.disk_fd = -1,
+		.passt_fd = -1,
 	};
 	struct err err;
 	int fd;
@@ -168,7 +169,8 @@ START_TEST(program_that_is_missing)
 		.initrd = "i",
 		.cmdline = "c",
 		.rootfs_fd = -1,
-		.disk_fd = -1};
+		.disk_fd = -1,
+		.passt_fd = -1};
 	struct monitor monitor;
 	struct loop loop;
 	struct err err;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// passt, which gives a guest the host's network without privileges.
+#include "cli/passt.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "cli/network.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* passt's number for its end, and a copy above it that can't be in its way. */
+#define CHILD_FD 3
+#define CHILD_FD_SPARE 16
+/* The fixed words, and two for each published port. */
+#define ARGS_FIXED_MAX 32
+
+#define STRING(x) #x
+#define NUMBER_STRING(x) STRING(x)
+
+/* The words of the command line; only the array is to be freed. */
+static char **passt_args(const struct network *network)
+{
+	static const char *const fixed[] = {
+		"passt",
+		"--foreground",
+		"--quiet",
+		"--stderr",
+		"--one-off",
+		"--fd",
+		NUMBER_STRING(CHILD_FD),
+		"--ipv4-only",
+		"--address",
+		NETWORK_PASST_ADDRESS,
+		"--netmask",
+		NUMBER_STRING(NETWORK_PASST_PREFIX),
+		"--gateway",
+		NETWORK_PASST_GATEWAY,
+		"--dns-forward",
+		NETWORK_PASST_DNS,
+		/* The gateway's address would lead to the host's own loopback interface. */
+		"--no-map-gw",
+	};
+	size_t count = 0;
+	char **args = calloc(ARGS_FIXED_MAX + 2 * network->publish.count + 1, sizeof(*args));
+
+	if (!args)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		args[count++] = (char *)(uintptr_t)fixed[i];
+	for (size_t i = 0; i < network->publish.count; i++) {
+		char *entry = network->publish.items[i];
+
+		args[count++] =
+			(char *)(uintptr_t)(entry[0] == 't' ? "--tcp-ports" : "--udp-ports");
+		args[count++] = entry + 1;
+	}
+	return args;
+}
+
+static int spawn(struct passt *passt, int fd, char *const *args)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int r;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	r = posix_spawn_file_actions_init(&files);
+	if (r)
+		return -r;
+	r = posix_spawnattr_init(&attr);
+	if (r)
+		goto out_files;
+	/* A session of its own: a ^C is meant for the container. */
+	r = posix_spawnattr_setflags(
+		&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	if (!r)
+		r = posix_spawnattr_setsigmask(&attr, &none);
+	if (!r)
+		r = posix_spawnattr_setsigdefault(&attr, &all);
+	if (!r)
+		r = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDWR, 0);
+	if (!r)
+		r = posix_spawn_file_actions_adddup2(&files, STDIN_FILENO, STDOUT_FILENO);
+	if (!r)
+		r = posix_spawn_file_actions_adddup2(&files, fd, CHILD_FD);
+	if (!r)
+		r = posix_spawn_file_actions_addclosefrom_np(&files, CHILD_FD + 1);
+	if (!r)
+		r = posix_spawnp(&passt->pid, args[0], &files, &attr, args, environ);
+	if (r)
+		passt->pid = 0;
+	posix_spawnattr_destroy(&attr);
+out_files:
+	posix_spawn_file_actions_destroy(&files);
+	return -r;
+}
+
+int passt_start(struct passt *passt, const struct network *network, struct err *err)
+{
+	int CLEANUP_FD spare = -1;
+	char **args;
+	int ends[2], r;
+
+	*passt = PASST_INIT;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_errno(err, errno, "passt's socket");
+	passt->vm_fd = ends[0];
+	spare = fcntl(ends[1], F_DUPFD_CLOEXEC, CHILD_FD_SPARE);
+	close(ends[1]);
+	if (spare < 0)
+		return err_errno(err, errno, "passt's socket");
+	args = passt_args(network);
+	if (!args)
+		return err_set(err, -ENOMEM, "out of memory");
+	r = spawn(passt, spare, args);
+	free(args);
+	if (r == -ENOENT)
+		return err_set(err, r, "--network passt: the program passt is not installed");
+	return r < 0 ? err_errno(err, -r, "--network passt: cannot run passt") : 0;
+}
+
+void passt_handed_over(struct passt *passt)
+{
+	cleanup_fd(&passt->vm_fd);
+}
+
+int passt_check(struct passt *passt, struct err *err)
+{
+	int status;
+
+	if (!passt->pid || waitpid(passt->pid, &status, WNOHANG) != passt->pid)
+		return 0;
+	passt->pid = 0;
+	if (WIFSIGNALED(status))
+		return err_set(err, -EIO, "--network passt: passt was killed by signal %d",
+			WTERMSIG(status));
+	return err_set(
+		err, -EIO, "--network passt: passt ended with exit code %d", WEXITSTATUS(status));
+}
+
+void passt_stop(struct passt *passt)
+{
+	passt_handed_over(passt);
+	if (!passt->pid)
+		return;
+	kill(passt->pid, SIGTERM);
+	while (waitpid(passt->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	passt->pid = 0;
+}
