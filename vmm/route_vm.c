@@ -81,8 +81,7 @@ int route_get_vm_config(struct route_call *call, struct err *err)
 	describe_metrics(monitor, out);
 	json_put_null(out, "memory-hotplug");
 	json_put_null(out, "mmds-config");
-	json_begin(out, "network-interfaces", '[');
-	json_end(out, ']');
+	route_describe_nets(monitor, out);
 	json_begin(out, "pmem", '[');
 	json_end(out, ']');
 	route_describe_vsock(monitor, out);

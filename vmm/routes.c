@@ -46,7 +46,8 @@ static const struct route routes[] = {
 	{HTTP_PATCH, "/balloon/statistics", ROUTE_AFTER, ROUTE_BODY, route_patch_balloon_stats},
 
 	{HTTP_PATCH, "/drives/{drive_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
-	{HTTP_PUT, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PUT, "/network-interfaces/{iface_id}", ROUTE_BEFORE, ROUTE_BODY, route_put_net,
+		METRIC_PUT_NETWORK},
 	{HTTP_PATCH, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
 	{HTTP_DELETE, "/drives/{drive_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
 	{HTTP_DELETE, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},

@@ -175,6 +175,35 @@ def test_disks_and_config():
         vmm.ok("PATCH", "/balloon/statistics", {"stats_polling_interval_s": 2})
 
 
+def test_logger_metrics_and_interfaces():
+    with WorkDir() as work, Vmm(work, "--id", "m-1") as vmm:
+        log, metrics = os.path.join(work, "log"), os.path.join(work, "metrics")
+        os.mkfifo(metrics)
+        reader = os.open(metrics, os.O_RDONLY | os.O_NONBLOCK)
+        vmm.ok("PUT", "/logger", {"log_path": log, "level": "Debug", "show_level": True, "show_log_origin": True})
+        vmm.fault("one of Error", "PUT", "/logger", {"level": "loud"})
+        vmm.ok("PUT", "/metrics", {"metrics_path": metrics, "emit_id": True})
+        vmm.fault("already", "PUT", "/metrics", {"metrics_path": metrics})
+        vmm.ok("PUT", "/network-interfaces/1", {"iface_id": "1", "host_dev_name": "tap9", "mtu": 1400,
+                                                "guest_mac": "06:00:AC:10:00:02",
+                                                "rx_rate_limiter": {"bandwidth": {"size": 1000, "refill_time": 100}}})
+        vmm.fault("tap9 already", "PUT", "/network-interfaces/2", {"iface_id": "2", "host_dev_name": "tap9"})
+        vmm.fault("guest_mac", "PUT", "/network-interfaces/2",
+                  {"iface_id": "2", "host_dev_name": "tap8", "guest_mac": "1:2"})
+        vmm.fault("67 is not", "PUT", "/network-interfaces/2", {"iface_id": "2", "host_dev_name": "tap8", "mtu": 67})
+        vmm.fault("the path names", "PUT", "/network-interfaces/2", {"iface_id": "3", "host_dev_name": "tap8"})
+        nets = vmm.ok("GET", "/vm/config")["network-interfaces"]
+        equal([(net["iface_id"], net["guest_mac"]) for net in nets], [("1", "06:00:ac:10:00:02")], "interfaces")
+        vmm.ok("PUT", "/actions", {"action_type": "FlushMetrics"})
+        lines = [json.loads(line) for line in os.read(reader, 65536).splitlines()]
+        os.close(reader)
+        equal([line["id"] for line in lines], ["m-1", "m-1"], "ids")
+        equal(sum(line["put_api_requests"]["logger_fails"] for line in lines), 1, "logger_fails")
+        equal(lines[1]["put_api_requests"]["network_fails"], 4, "network_fails")
+        with open(log, encoding="utf-8") as file:
+            match(r"^\d{4}-\d\d-\d\dT[\d:]+\.\d{9} \[m-1:hull-vmm:DEBUG:vmm/routes\.c:\d+\] ", file.read(), "log")
+
+
 BEFORE_ONLY = [("PUT", "/boot-source", {"kernel_image_path": KERNEL}),
                ("PUT", "/machine-config", {"vcpu_count": 1, "mem_size_mib": 128}),
                ("PATCH", "/machine-config", {"vcpu_count": 1}), ("PUT", "/cpu-config", {}),
