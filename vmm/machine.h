@@ -9,6 +9,7 @@
 #include "vmm/console.h"
 
 struct config;
+struct config_disk;
 struct err;
 struct virtio_dev;
 struct vm;
@@ -93,3 +94,11 @@ int machine_add_disks(struct machine *machine, const struct config *config, stru
 int machine_add_vsock(struct machine *machine, const struct config *config, struct err *err);
 int machine_add_rng(struct machine *machine, const struct config *config, struct err *err);
 int machine_add_balloon(struct machine *machine, const struct config *config, struct err *err);
+
+/*
+ * machine_set_disk() - put another file in place of a disk's
+ * @config:	its id is the slot's; its path is opened
+ *
+ * Return: 0 or -errno with @err set and nothing changed. Context: loop.
+ */
+int machine_set_disk(struct machine *machine, const struct config_disk *config, struct err *err);

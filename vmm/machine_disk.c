@@ -75,3 +75,23 @@ int machine_add_disks(struct machine *machine, const struct config *config, stru
 		r = add_disk(machine, i, &config->disks[i], err);
 	return r;
 }
+
+int machine_set_disk(struct machine *machine, const struct config_disk *config, struct err *err)
+{
+	struct machine_slot *slot = machine_find_slot(machine, config->id);
+	struct disk *disk;
+	int r;
+
+	if (!slot)
+		return err_set(err, -ENODEV, "drive '%s': there is no such device", config->id);
+	r = open_disk(machine->vm->loop, config, &disk, err);
+	if (r < 0)
+		return r;
+	r = blk_set_disk(slot->dev, disk);
+	if (r < 0) {
+		disk_free(disk);
+		return err_set(err, r, "drive '%s': the guest could not use %s in its place",
+			config->id, config->path);
+	}
+	return 0;
+}

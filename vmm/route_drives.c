@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "devices/blk.h"
 #include "vmm/monitor.h"
 
 #include <string.h>
@@ -96,10 +97,13 @@ int route_put_drive(struct route_call *call, struct err *err)
 	struct config *config = &call->monitor->config;
 	struct config_disk *replaced = find_drive(config, call->id), disk;
 	struct drive_body body = {0};
+	struct rate_limit_config rate = {0};
 	int r = read_body(call, &body, err);
 
 	if (!r)
 		r = check_others(config, replaced, &body, err);
+	if (!r)
+		r = route_read_rate("drive: rate_limiter", body.rate, &rate, err);
 	if (r < 0)
 		return r;
 	disk = (struct config_disk){
@@ -109,6 +113,12 @@ int route_put_drive(struct route_call *call, struct err *err)
 		.fd = -1,
 		.read_only = body.read_only,
 		.root = body.root,
+		/* As Firecracker has it, without being told. */
+		.unsafe = !body.has_cache || !body.cache,
+		.io = !body.has_engine ? CONFIG_DISK_IO_AUTO
+		      : body.engine    ? CONFIG_DISK_IO_URING
+				       : CONFIG_DISK_IO_SYNC,
+		.rate = rate,
 	};
 	if (!disk.id || !disk.path || !disk.partuuid != !body.partuuid) {
 		drop_strings(config, &disk);
@@ -119,6 +129,70 @@ int route_put_drive(struct route_call *call, struct err *err)
 		*replaced = disk;
 	} else {
 		config->disks[config->disk_count++] = disk;
+	}
+	return 0;
+}
+
+/* Look at the file anew, or at another one. */
+static int change_file(
+	struct monitor *monitor, const struct config_disk *disk, const char *path, struct err *err)
+{
+	struct config_disk changed = *disk;
+	struct machine_slot *slot = machine_find_slot(&monitor->machine, disk->id);
+	int r;
+
+	changed.path = path;
+	if (!disk->path || strcmp(path, disk->path) != 0)
+		return machine_set_disk(&monitor->machine, &changed, err);
+	r = slot ? blk_resize(slot->dev) : -ENODEV;
+	return r < 0 ? err_errno(err, -r, "drive '%s': %s", disk->id, path) : 0;
+}
+
+int route_patch_drive(struct route_call *call, struct err *err)
+{
+	struct monitor *monitor = call->monitor;
+	struct config *config = &monitor->config;
+	struct config_disk *disk = find_drive(config, call->id);
+	struct machine_slot *slot = machine_find_slot(&monitor->machine, call->id);
+	const char *id = NULL, *path = NULL, *kept = NULL;
+	struct rate_limit_config rate;
+	const json_t *limiter = NULL;
+	const struct json_field fields[] = {
+		{.name = "drive_id", .type = JSON_READ_STRING, .ret = &id, .required = true},
+		JSON_STRING("path_on_host", &path),
+		JSON_OBJECT_FIELD("rate_limiter", &limiter),
+	};
+	int r = json_read("drive", call->body, fields, ARRAY_SIZE(fields), err);
+
+	if (!r)
+		r = route_check_id(call, "drive", id, err);
+	if (r < 0)
+		return r;
+	if (!disk || !slot)
+		return err_set(err, -ENODEV, "drive '%s': there is no such drive", call->id);
+	rate = disk->rate;
+	r = route_read_rate("drive: rate_limiter", limiter, &rate, err);
+	if (!r && path)
+		r = route_check_file("drive", path, disk->read_only, true, err);
+	if (!r && path && !(kept = config_keep(config, path)))
+		r = err_set(err, -ENOMEM, "drive '%s': out of memory", id);
+	if (r < 0)
+		return r;
+	r = limiter ? blk_set_limits(slot->dev, &rate) : 0;
+	if (r < 0)
+		r = err_errno(err, -r, "drive '%s': rate limit", id);
+	else if (path)
+		r = change_file(monitor, disk, kept, err);
+	if (r < 0) {
+		/* All or nothing: what was limited before is again. */
+		blk_set_limits(slot->dev, &disk->rate);
+		config_drop(config, kept);
+		return r;
+	}
+	disk->rate = rate;
+	if (path) {
+		config_drop(config, disk->path);
+		disk->path = kept;
 	}
 	return 0;
 }
@@ -137,6 +211,9 @@ void route_describe_drives(const struct monitor *monitor, struct json_out *out)
 		json_put_string(out, "partuuid", disk->partuuid);
 		json_put_bool(out, "is_read_only", disk->read_only);
 		json_put_string(out, "path_on_host", disk->path);
+		json_put_string(out, "cache_type", cache_types[!disk->unsafe]);
+		json_put_string(out, "io_engine", engines[disk->io != CONFIG_DISK_IO_SYNC]);
+		route_describe_rate(out, "rate_limiter", &disk->rate);
 		json_end(out, '}');
 	}
 	json_end(out, ']');

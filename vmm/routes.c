@@ -45,7 +45,8 @@ static const struct route routes[] = {
 	{HTTP_GET, "/balloon/statistics", ROUTE_AFTER, ROUTE_NO_BODY, route_get_balloon_stats},
 	{HTTP_PATCH, "/balloon/statistics", ROUTE_AFTER, ROUTE_BODY, route_patch_balloon_stats},
 
-	{HTTP_PATCH, "/drives/{drive_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
+	{HTTP_PATCH, "/drives/{drive_id}", ROUTE_AFTER, ROUTE_BODY, route_patch_drive,
+		METRIC_PATCH_DRIVE},
 	{HTTP_PUT, "/network-interfaces/{iface_id}", ROUTE_BEFORE, ROUTE_BODY, route_put_net,
 		METRIC_PUT_NETWORK},
 	{HTTP_PATCH, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},

@@ -167,6 +167,19 @@ def test_disks_and_config():
         vmm.start()
         read_until(vmm.process.stdout, "probe: hanging")
         check(os.path.exists(os.path.join(work, "v.sock")), "no vsock socket")
+        data = os.path.join(work, "data")
+        os.truncate(data, 2 << 20)
+        vmm.ok("PATCH", "/drives/data", {"drive_id": "data", "path_on_host": data})
+        with open(os.path.join(work, "other"), "wb") as file:
+            file.truncate(4 << 20)
+        vmm.ok("PATCH", "/drives/data", {"drive_id": "data", "path_on_host": os.path.join(work, "other"),
+                                         "rate_limiter": {"ops": {"size": 10, "refill_time": 100}}})
+        vmm.fault("No such file", "PATCH", "/drives/data",
+                  {"drive_id": "data", "path_on_host": "/no/disk", "rate_limiter": {}})
+        vmm.fault("no such drive", "PATCH", "/drives/none", {"drive_id": "none"})
+        drive = [drive for drive in vmm.ok("GET", "/vm/config")["drives"] if drive["drive_id"] == "data"][0]
+        equal(drive["path_on_host"], os.path.join(work, "other"), "path_on_host")
+        equal(drive["rate_limiter"]["ops"]["size"], 10, "rate_limiter")
         vmm.ok("PATCH", "/balloon", {"amount_mib": 16})
         equal(vmm.ok("GET", "/balloon")["amount_mib"], 16, "amount_mib")
         equal(vmm.ok("GET", "/balloon/statistics")["target_pages"], 16 * 256, "target_pages")
