@@ -30,8 +30,13 @@ class Vmm:
         self.sock = os.path.join(work, "api.sock")
         self.work = work
         self.process = start(VMM, "--api-sock", self.sock, *options)
-        wait_for(lambda: os.path.exists(self.sock) or self.process.poll() is not None, "the socket")
+        wait_for(lambda: self.answers() or self.process.poll() is not None, "the socket")
         check(self.process.poll() is None, "hull-vmm has ended")
+
+    def answers(self):
+        # It exists a moment before it is listened on.
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self.sock) == 0
 
     def __enter__(self):
         return self
