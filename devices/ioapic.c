@@ -45,7 +45,7 @@ enum {
 /* Return: whether the pin sends anything. */
 static bool entry_msi(uint64_t entry, struct ioapic_msi *ret)
 {
-	unsigned int delivery = (entry & ENTRY_DELIVERY) >> 8;
+	unsigned int delivery = (unsigned int)((entry & ENTRY_DELIVERY) >> 8);
 
 	if (entry & ENTRY_MASK)
 		return false;
