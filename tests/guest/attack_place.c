@@ -220,7 +220,7 @@ void guest_main(void)
 	vdev_find_all();
 	for (unsigned int d = 0; d < device_count; d++) {
 		for (unsigned int u = 0; u < use_count; u++) {
-			if (!use_of(&uses[u], &devices[d]))
+			if (use_again(&devices[d]) || !use_of(&uses[u], &devices[d]))
 				continue;
 			dev = &devices[d];
 			use = &uses[u];

@@ -443,7 +443,7 @@ void guest_main(void)
 		for (unsigned int u = 0; u < use_count; u++) {
 			v.dev = &devices[d];
 			v.use = &uses[u];
-			if (!use_of(v.use, v.dev))
+			if (use_again(v.dev) || !use_of(v.use, v.dev))
 				continue;
 			v.q = &v.queues[v.use->queue];
 			legal(&v, "a legal chain", 0);

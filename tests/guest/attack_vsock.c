@@ -297,7 +297,7 @@ static void many_connections(uint32_t total)
 	struct vq *tx = &queues[SOCKET_TX];
 	uint32_t open = 0, refused = 0, answered = 0;
 
-	if (begin("65,536 connections")) {
+	if (begin("connections without end")) {
 		struct virtio_vsock_hdr *hdrs = arena(sizeof(*hdrs) * tx->size, 8);
 
 		for (uint32_t port = 0; port < total && !check_failed(); port += tx->size) {
@@ -376,5 +376,6 @@ void guest_main(void)
 	small_rx_buffer(PIECE, 0);
 	ignore_credit();
 	no_rx_buffers();
-	many_connections(65536);
+	/* A slow monitor is still right when it gets beyond its limit. */
+	many_connections(word_in(rt_cmdline, "few") ? 4096 : 65536);
 }

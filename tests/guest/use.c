@@ -104,6 +104,11 @@ const struct use uses[] = {
 };
 const unsigned int use_count = sizeof(uses) / sizeof(uses[0]);
 
+bool use_again(const struct vdev *dev)
+{
+	return word_in(rt_cmdline, "few") && vdev_by_id(dev->id) != dev;
+}
+
 bool use_of(const struct use *use, const struct vdev *dev)
 {
 	return use->id == dev->id && !(use->features & ~dev->features);

@@ -57,6 +57,10 @@ void prove(struct vdev *dev);
 /* prove_others() - the same with one other device, each in its turn. */
 void prove_others(const struct vdev *dev);
 
+/* use_again() - is this another device of a kind, while 'few' on the command line asks for one of
+ * each? */
+bool use_again(const struct vdev *dev);
+
 /* use_of() - is this one of the device's queues? */
 bool use_of(const struct use *use, const struct vdev *dev);
 

@@ -14,7 +14,7 @@ def test_rings():
 
 
 def test_rings_with_memory_above_the_hole():
-    attack("ring", memory=ABOVE)
+    attack("ring", memory=ABOVE, cmdline="few")
 
 
 def test_places():
@@ -22,7 +22,7 @@ def test_places():
 
 
 def test_places_with_memory_above_the_hole():
-    attack("place", memory=ABOVE)
+    attack("place", memory=ABOVE, cmdline="few")
 
 
 def test_registers():
@@ -30,7 +30,7 @@ def test_registers():
 
 
 def test_registers_with_memory_above_the_hole():
-    attack("regs", memory=ABOVE)
+    attack("regs", memory=ABOVE, cmdline="few")
 
 
 def test_ports():
