@@ -220,7 +220,7 @@ void virtq_unpop(struct virtq *q)
 	q->last_avail--;
 }
 
-void virtq_push(struct virtq *q, uint16_t head, uint32_t len)
+void virtq_push_part(struct virtq *q, uint16_t head, uint32_t len)
 {
 	vring_used_elem_t *elem;
 
@@ -230,7 +230,13 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t len)
 	elem->id = htole32(head);
 	elem->len = htole32(len);
 	q->used_idx++;
-	shared_store_release(&q->used->idx, q->used_idx);
+}
+
+void virtq_push(struct virtq *q, uint16_t head, uint32_t len)
+{
+	virtq_push_part(q, head, len);
+	if (q->ready)
+		shared_store_release(&q->used->idx, q->used_idx);
 }
 
 bool virtq_should_signal(struct virtq *q)

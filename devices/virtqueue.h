@@ -154,6 +154,10 @@ void virtq_unpop(struct virtq *q);
  */
 void virtq_push(struct virtq *q, uint16_t head, uint32_t len);
 
+/* virtq_push_part() - as virtq_push(), but the driver sees it only with the next virtq_push(): for
+ * chains that belong together. */
+void virtq_push_part(struct virtq *q, uint16_t head, uint32_t len);
+
 /* virtq_should_signal() - does the driver want an interrupt for what was pushed since the last
  * time this was asked? */
 bool virtq_should_signal(struct virtq *q);

@@ -75,18 +75,10 @@ static int add_serial(struct machine *machine, const struct config *config, stru
 	return r < 0 ? err_errno(err, -r, "machine: serial port") : 0;
 }
 
-/* Until machine_add_nets() is here: what is configured is never left out silently. */
-static int refuse_nets(struct machine *machine, const struct config *config, struct err *err)
-{
-	return config->net_count
-		       ? err_set(err, -ENOTSUP, "network interfaces are not supported yet")
-		       : 0;
-}
-
 /* The order in which devices get their slots, and so the order in which the guest finds them. */
 static int (*const device_table[])(struct machine *, const struct config *, struct err *) = {
 	machine_add_disks,
-	refuse_nets,
+	machine_add_nets,
 	machine_add_vsock,
 	machine_add_rng,
 	machine_add_balloon,

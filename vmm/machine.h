@@ -31,8 +31,8 @@ struct machine_slot {
 
 /*
  * struct machine
- * @slots:	disks in the order of the command line, then vsock; slot n has the addresses that
- *		arch_slot_gpa(n) and arch_slot_gsi(n) give
+ * @slots:	disks and network devices in the order of the command line, then others; slot n has
+ *the addresses that arch_slot_gpa(n) and arch_slot_gsi(n) give
  */
 struct machine {
 	struct vm *vm;
@@ -91,6 +91,7 @@ struct machine_slot *machine_find_slot(struct machine *machine, const char *id);
  * Return: 0 or -errno with @err set.
  */
 int machine_add_disks(struct machine *machine, const struct config *config, struct err *err);
+int machine_add_nets(struct machine *machine, const struct config *config, struct err *err);
 int machine_add_vsock(struct machine *machine, const struct config *config, struct err *err);
 int machine_add_rng(struct machine *machine, const struct config *config, struct err *err);
 int machine_add_balloon(struct machine *machine, const struct config *config, struct err *err);

@@ -13,7 +13,7 @@ struct virtq;
 
 #define FAKE_RAM_GPA UINT64_C(0x100000)
 #define FAKE_RAM_SIZE UINT64_C(0x200000)
-#define FAKE_QUEUES_MAX 4
+#define FAKE_QUEUES_MAX 8
 
 /* One buffer of a request. */
 struct fake_buf {

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// virtio-net.
+#pragma once
+
+#include <stdint.h>
+
+struct loop;
+struct nic;
+struct rate_limit_config;
+struct virtio_dev;
+
+/*
+ * struct net_config - what the guest finds; trusted
+ * @mac:	of one device, not a group
+ * @mtu:	68 up; 0: the guest isn't told any
+ */
+struct net_config {
+	uint8_t mac[6];
+	uint16_t mtu;
+};
+
+/*
+ * net_new() - make a network device
+ * @loop:	outlives the device
+ * @nic:	taken over on success: the device frees it. As many pairs and as many offloads as it
+ *		has are offered to the guest
+ * @ret:	owned by the caller: (*ret)->ops->free(*ret) after its slot is gone
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int net_new(struct loop *loop, struct nic *nic, const struct net_config *config,
+	struct virtio_dev **ret);
+
+/*
+ * net_set_limits() - change the limits, also while the guest runs
+ * @rx, @tx:	of what the guest receives and sends, a frame an operation, all pairs together;
+ *		NULL leaves that one as it is, all zero lifts it
+ *
+ * Return: 0 or -errno. Context: loop.
+ */
+int net_set_limits(struct virtio_dev *dev, const struct rate_limit_config *rx,
+	const struct rate_limit_config *tx);
