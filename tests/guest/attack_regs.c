@@ -96,6 +96,8 @@ static void rewrite_to_nowhere(void)
 			vdev_write(dev, VIRTIO_MMIO_QUEUE_SEL, use->queue);
 			vdev_write(dev, writes[i].reg, writes[i].value);
 		}
+		if (vdev_read(dev, VIRTIO_MMIO_QUEUE_READY) != 1)
+			check_fail("the queue is no longer ready");
 		expect_running();
 		expect_served();
 	}

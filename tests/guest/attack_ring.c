@@ -17,6 +17,18 @@ struct victim {
 #define LAST(v) ((v)->r.count - 1)
 #define INDIRECT_DESC FEATURE(VIRTIO_RING_F_INDIRECT_DESC)
 
+/*
+ * Where a fault leads out of a table lies an entry that would be right, were it in the table: a
+ * device that goes there must be seen to serve the request.
+ */
+static void right_entry(struct victim *v, struct vring_desc *at)
+{
+	*at = v->q->desc[LAST(v)];
+	at->flags &= VRING_DESC_F_WRITE;
+	at->addr = (uint64_t)arena(64, 8);
+	at->len = 64;
+}
+
 /* Faults of a chain in the table. Return: false if this request can't have it. */
 
 static bool loop_to_itself(struct victim *v)
@@ -41,6 +53,7 @@ static bool next_beyond_table(struct victim *v)
 {
 	v->q->desc[LAST(v)].flags |= VRING_DESC_F_NEXT;
 	v->q->desc[LAST(v)].next = (uint16_t)v->q->size;
+	right_entry(v, &v->q->desc[v->q->size]);
 	return true;
 }
 
@@ -48,18 +61,21 @@ static bool next_far_beyond_table(struct victim *v)
 {
 	v->q->desc[LAST(v)].flags |= VRING_DESC_F_NEXT;
 	v->q->desc[LAST(v)].next = 0xffff;
+	right_entry(v, &v->q->desc[0xffff]);
 	return true;
 }
 
 static bool head_beyond_table(struct victim *v)
 {
 	v->q->avail->ring[0] = (uint16_t)v->q->size;
+	v->q->desc[v->q->size] = v->q->desc[0];
 	return true;
 }
 
 static bool head_far_beyond_table(struct victim *v)
 {
 	v->q->avail->ring[0] = 0xffff;
+	v->q->desc[0xffff] = v->q->desc[0];
 	return true;
 }
 
@@ -248,6 +264,7 @@ static bool indirect_next_beyond_table(struct victim *v)
 
 	table[LAST(v)].flags |= VRING_DESC_F_NEXT;
 	table[LAST(v)].next = (uint16_t)v->r.count;
+	right_entry(v, &table[v->r.count]);
 	return true;
 }
 

@@ -100,7 +100,7 @@ void vq_alloc(struct vq *q, struct vdev *dev, unsigned int index, uint32_t size)
 	if (!size)
 		size = dev->size_max[index] < RING_SIZE ? dev->size_max[index] : RING_SIZE;
 	*q = (struct vq){.dev = dev, .index = index, .size = size};
-	q->desc = arena(16 * size, 16);
+	q->desc = arena(16 * (size + VQ_SPARE), 16);
 	q->avail = arena(6 + 2 * size, 2);
 	q->used = arena(6 + 8 * size, 4);
 }

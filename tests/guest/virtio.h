@@ -12,6 +12,10 @@
 /* Entries of a queue as tests set it up, unless the device's own is smaller. */
 #define RING_SIZE 16u
 
+/* Entries behind the descriptor table that hold nothing else: what a device would see that looks
+ * there. */
+#define VQ_SPARE 4u
+
 #define STATUS_ACKNOWLEDGE 1u
 #define STATUS_DRIVER 2u
 #define STATUS_DRIVER_OK 4u

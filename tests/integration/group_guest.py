@@ -5,32 +5,16 @@ import re
 from attack import DEVICES, LOG_BURST, attack
 from harness import check, equal
 
-# RAM on both sides of the hole below 4 GiB.
-ABOVE = "3200M"
-
-
 def test_rings():
     attack("ring")
-
-
-def test_rings_with_memory_above_the_hole():
-    attack("ring", memory=ABOVE, cmdline="few")
 
 
 def test_places():
     attack("place")
 
 
-def test_places_with_memory_above_the_hole():
-    attack("place", memory=ABOVE, cmdline="few")
-
-
 def test_registers():
     attack("regs")
-
-
-def test_registers_with_memory_above_the_hole():
-    attack("regs", memory=ABOVE, cmdline="few")
 
 
 def test_ports():
