@@ -68,9 +68,16 @@ static void set_entry(struct ioapic *ioapic, unsigned int pin, uint64_t entry)
 		ioapic->route(ioapic->ctx, pin, does ? &is : NULL);
 }
 
+/* The pin whose entry is selected; no such pin where none is. */
+static unsigned int selected_pin(const struct ioapic *ioapic)
+{
+	return ioapic->select < REG_ENTRIES ? IOAPIC_PINS_MAX
+					    : (unsigned int)(ioapic->select - REG_ENTRIES) / 2;
+}
+
 static uint32_t read_register(const struct ioapic *ioapic)
 {
-	unsigned int pin = (ioapic->select - REG_ENTRIES) / 2u;
+	unsigned int pin = selected_pin(ioapic);
 
 	switch (ioapic->select) {
 	case REG_ID:
@@ -79,7 +86,7 @@ static uint32_t read_register(const struct ioapic *ioapic)
 	case REG_VERSION:
 		return VERSION | (ioapic->pins - 1) << LAST_PIN_SHIFT;
 	default:
-		if (ioapic->select < REG_ENTRIES || pin >= ioapic->pins)
+		if (pin >= ioapic->pins)
 			return 0;
 		return (uint32_t)(ioapic->entries[pin] >> (ioapic->select % 2 ? 32 : 0));
 	}
@@ -87,14 +94,14 @@ static uint32_t read_register(const struct ioapic *ioapic)
 
 static void write_register(struct ioapic *ioapic, uint32_t value)
 {
-	unsigned int pin = (ioapic->select - REG_ENTRIES) / 2u;
+	unsigned int pin = selected_pin(ioapic);
 	uint64_t entry;
 
 	if (ioapic->select == REG_ID) {
 		ioapic->id = (uint8_t)(value >> ID_SHIFT);
 		return;
 	}
-	if (ioapic->select < REG_ENTRIES || pin >= ioapic->pins)
+	if (pin >= ioapic->pins)
 		return;
 	entry = ioapic->entries[pin];
 	if (ioapic->select % 2)

@@ -19,7 +19,7 @@
 int route_put_vsock(struct route_call *call, struct err *err)
 {
 	struct config *config = &call->monitor->config;
-	const char *uds = NULL, *id = NULL, *kept;
+	const char *uds = "", *id = NULL, *kept;
 	uint64_t cid = 0;
 	const struct json_field fields[] = {
 		{.name = "guest_cid",
