@@ -63,27 +63,28 @@ struct json_field {
 /* The rows of such a table. */
 #define JSON_STRING(field, pointer)                                                                \
 	{                                                                                          \
-		.name = field, .type = JSON_READ_STRING, .ret = pointer                            \
+		.name = (field), .type = JSON_READ_STRING, .ret = (pointer)                        \
 	}
 #define JSON_BOOL(field, pointer)                                                                  \
 	{                                                                                          \
-		.name = field, .type = JSON_READ_BOOL, .ret = pointer                              \
+		.name = (field), .type = JSON_READ_BOOL, .ret = (pointer)                          \
 	}
 #define JSON_UINT(field, pointer, least, most)                                                     \
 	{                                                                                          \
-		.name = field, .type = JSON_READ_UINT, .ret = pointer, .min = least, .max = most   \
+		.name = (field), .type = JSON_READ_UINT, .ret = (pointer), .min = (least),         \
+		.max = (most)                                                                      \
 	}
 #define JSON_WORD(field, pointer, list)                                                            \
 	{                                                                                          \
-		.name = field, .type = JSON_READ_WORD, .ret = pointer, .words = list               \
+		.name = (field), .type = JSON_READ_WORD, .ret = (pointer), .words = (list)         \
 	}
 #define JSON_OBJECT_FIELD(field, pointer)                                                          \
 	{                                                                                          \
-		.name = field, .type = JSON_READ_OBJECT, .ret = pointer                            \
+		.name = (field), .type = JSON_READ_OBJECT, .ret = (pointer)                        \
 	}
 #define JSON_ARRAY_FIELD(field, pointer)                                                           \
 	{                                                                                          \
-		.name = field, .type = JSON_READ_ARRAY, .ret = pointer                             \
+		.name = (field), .type = JSON_READ_ARRAY, .ret = (pointer)                         \
 	}
 
 /*
