@@ -7,8 +7,10 @@
 #include "cli/value.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -70,17 +72,20 @@ static int parse_gateway(struct agent_interface *interface, const char *text, st
 
 static int parse_mac(uint8_t *mac, const char *text, struct err *err)
 {
-	unsigned int byte[MAC_SIZE];
-	int end = 0;
+	bool ok = strlen(text) == 3 * MAC_SIZE - 1;
 
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3],
-		    &byte[4], &byte[5], &end) != MAC_SIZE ||
-		text[end] || strlen(text) != 3 * MAC_SIZE - 1)
+	for (int i = 0; i < MAC_SIZE && ok; i++) {
+		const char *p = text + 3 * i;
+		char digits[] = {p[0], p[1], '\0'};
+
+		ok = isxdigit((unsigned char)p[0]) && isxdigit((unsigned char)p[1]) &&
+		     p[2] == (i < MAC_SIZE - 1 ? ':' : '\0');
+		mac[i] = (uint8_t)strtoul(digits, NULL, 16);
+	}
+	if (!ok)
 		return err_set(err, -EINVAL, "\"%s\" is not a MAC, as in 02:00:00:00:00:01", text);
-	if (byte[0] & MAC_GROUP)
+	if (mac[0] & MAC_GROUP)
 		return err_set(err, -EINVAL, "MAC %s is a group's, not an interface's", text);
-	for (int i = 0; i < MAC_SIZE; i++)
-		mac[i] = (uint8_t)byte[i];
 	return 0;
 }
 

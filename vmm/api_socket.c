@@ -44,7 +44,7 @@ int api_socket_open(const char *path, dev_t *ret_dev, ino_t *ret_ino, struct err
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return err_set(err, -ENAMETOOLONG, "API socket %s: longer than %zu bytes", path,
 			sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_errno(err, errno, "API socket %s", path);

@@ -46,7 +46,7 @@ int machine_add_slot(
 	if (!*id || strlen(id) > MACHINE_ID_MAX)
 		return err_set(err, -EINVAL, "machine: the name '%s' has not 1 to %d bytes", id,
 			MACHINE_ID_MAX);
-	strcpy(slot->id, id);
+	memcpy(slot->id, id, strlen(id) + 1);
 	r = irq_init(&slot->irq);
 	if (!r)
 		r = vm_bind_irq(vm, arch_slot_gsi(vm, n), slot->irq.fd);

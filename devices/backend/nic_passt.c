@@ -389,7 +389,7 @@ int nic_passt_connect(struct loop *loop, const char *path, struct nic **ret, str
 		return err_set(err, -ENAMETOOLONG,
 			"passt '%s': longer than a UNIX socket's %zu bytes", path,
 			sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_errno(err, errno, "passt '%s'", path);

@@ -84,8 +84,9 @@ int mptable_write(const struct guest_mem *mem, const struct tables *tables, stru
 	memcpy(p, (const uint8_t[4]){ENTRY_IOAPIC, ioapic_id, APIC_VERSION, IOAPIC_ENABLED}, 4);
 	le32_store(p + 4, LAYOUT_IOAPIC);
 	p += ENTRY_LEN;
-	for (uint8_t pin = 0; pin < pins; pin++)
-		p = add_interrupt(p, ENTRY_INTERRUPT, INT_VECTORED, pin, ioapic_id, pin);
+	for (unsigned int pin = 0; pin < pins; pin++)
+		p = add_interrupt(
+			p, ENTRY_INTERRUPT, INT_VECTORED, (uint8_t)pin, ioapic_id, (uint8_t)pin);
 	p = add_interrupt(p, ENTRY_LOCAL, INT_EXTINT, 0, 0, 0);
 	p = add_interrupt(p, ENTRY_LOCAL, INT_NMI, 0, APIC_ALL, 1);
 
