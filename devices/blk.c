@@ -228,7 +228,8 @@ static void blk_take_disk(struct blk *blk, struct disk *disk)
 int blk_new(struct loop *loop, struct disk *disk, const struct blk_options *options,
 	struct virtio_dev **ret)
 {
-	unsigned int pool = options->queues * BLK_QUEUE_SIZE;
+	/* What all queues hold, and one to look into a queue with. */
+	unsigned int pool = options->queues * BLK_QUEUE_SIZE + 1;
 	struct blk *blk = calloc(1, sizeof(*blk));
 
 	if (!blk)

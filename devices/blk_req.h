@@ -83,7 +83,10 @@ struct blk {
 	struct virtq queues[BLK_QUEUES_MAX];
 };
 
-/* blk_req_get() - Return: a request; a queue has no more in flight than the pool has for it. */
+/*
+ * blk_req_get() - Return: a request. There is always one: the queues give no more than they hold
+ * until something is pushed, see virtq_pop(), and the pool has one more.
+ */
 struct blk_req *blk_req_get(struct blk *blk);
 void blk_req_put(struct blk_req *req);
 

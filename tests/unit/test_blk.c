@@ -620,6 +620,27 @@ START_TEST(queues)
 }
 END_TEST
 
+START_TEST(as_many_in_flight_as_the_queue_holds)
+{
+	uint32_t id, used;
+
+	setup(false);
+	disk->defer = true;
+	offer(VIRTIO_BLK_T_FLUSH, 0, 0);
+	for (unsigned int i = 1; i < 256; i++)
+		fake_publish(&f.queues[0], 0);
+	/* Each look into the queue takes a request from the pool, also when there is nothing. */
+	for (unsigned int i = 0; i < 3; i++)
+		fake_kick(&f, 0);
+	ck_assert_uint_eq(disk->pending_count, 256);
+	fake_disk_complete(disk);
+	for (unsigned int i = 0; i < 256; i++)
+		ck_assert(fake_used(&f.queues[0], &id, &used));
+	ck_assert(!atomic_load(&dev->broken));
+	teardown();
+}
+END_TEST
+
 START_TEST(one_commit_a_round)
 {
 	setup(false);
@@ -789,5 +810,5 @@ SUITE_CASES("blk", NULL, NULL, {config_space}, {reads}, {writes_and_flushes},
 	{disk_errors_reach_the_guest}, {late_answers}, {reset_in_flight_leaves_no_late_write},
 	{quiesce_answers_all}, {whole_queue_twice}, {no_status}, {short_header}, {bad_ring},
 	{discards}, {writes_zeroes}, {bad_ranges, 2}, {ranges_change_while_checked}, {cache_modes},
-	{queues}, {one_commit_a_round}, {resizes}, {exchanges_the_disk}, {limits},
-	{saves_and_loads})
+	{queues}, {as_many_in_flight_as_the_queue_holds}, {one_commit_a_round}, {resizes},
+	{exchanges_the_disk}, {limits}, {saves_and_loads})
