@@ -629,4 +629,7 @@ class RunTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    # As a shell starts its commands, whatever this was started by: a script's background job ignores some.
+    for signo in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(signo, signal.SIG_DFL)
     unittest.main(argv=sys.argv[:1] + sys.argv[3:])
