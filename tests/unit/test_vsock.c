@@ -625,6 +625,7 @@ START_TEST(host_waits_for_the_driver)
 	wait_ms(40);
 	loop_step(&loop);
 	expect_host_eof(late);
+	container_of(dev, struct vsock, dev)->timeout_ms = VSOCK_TIMEOUT_MS;
 	fd = fake_stream_incoming(host, 99);
 	start();
 	post_rx(4);
