@@ -103,11 +103,11 @@ def big_data():
         return file.read(BIG)
 
 
-# The guest has the same bytes on its disk.
+# The guest has the same bytes on its disk; it ends when the host has taken all, and closes.
 TRANSFER = f"""
 head -c {BIG} /dev/vda | sha256sum | sed 's/^/disk /'
 socat -u TCP:%s:5001 - | sha256sum | sed 's/^/from-host /'
-head -c {BIG} /dev/vda | socat -u - TCP:%s:5002 && echo sent
+head -c {BIG} /dev/vda | socat -t 100 - TCP:%s:5002 && echo sent
 """
 
 

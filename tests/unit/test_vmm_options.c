@@ -201,6 +201,25 @@ static const struct {
 	{"--kernel k --balloon size=1,fast", "unknown part 'fast'"},
 	{"--kernel k --balloon size=1,stats=86401", "'86401'"},
 	{"--kernel k --disk ,ro", "no file"},
+	{"--kernel k --net mac=02:00:00:00:00:01", "needs one of"},
+	{"--kernel k --net tap=a,passt=b", "needs one of"},
+	{"--kernel k --net tapfd=", "needs one of"},
+	{"--kernel k --net tap=", "'' has not 1 to 15"},
+	{"--kernel k --net tap=abcdefghijklmnop", "has not 1 to 15"},
+	{"--kernel k --net tapfd=1:2:3:4:5:6:7:8:9", "more than 8"},
+	{"--kernel k --net tapfd=1:x", "'x' is not a number"},
+	{"--kernel k --net tapfd=1:2,queues=3", "3 with 2"},
+	{"--kernel k --net passt=p,queues=2", "one pair"},
+	{"--kernel k --net tap=a,queues=9", "'9' is not a number from 0 to 8"},
+	{"--kernel k --net tap=a,queues=0", "0 is not"},
+	{"--kernel k --net tap=a,mtu=67", "67"},
+	{"--kernel k --net tap=a,mtu=65536", "65536"},
+	{"--kernel k --net tap=a,mac=2:0:0:0:0:1", "not an address"},
+	{"--kernel k --net tap=a,mac=02:00:00:00:00:0g", "not an address"},
+	{"--kernel k --net tap=a,mac=01:00:00:00:00:01", "not the address of one"},
+	{"--kernel k --net tap=a,mac=00:00:00:00:00:00", "not the address of one"},
+	{"--kernel k --net tap=a,fast", "unknown part 'fast'"},
+	{"--kernel k --net tap=a,rx-rate=5", "rx-rate"},
 	{"--kernel k --disk fd=x", "'x' is not a number"},
 	{"--kernel k --disk a,cache=none", "cache 'none' is neither writeback nor unsafe"},
 	{"--kernel k --disk a,io=aio", "io 'aio' is neither uring nor sync"},
@@ -224,6 +243,38 @@ static const struct {
 	{"--kernel k --events-fd -3", "'-3'"},
 	{"--kernel k --log-level loud", "'loud'"},
 };
+
+START_TEST(nets)
+{
+	static const uint8_t mac[6] = {0x02, 0xab, 0, 0, 0, 1};
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(parse("hull-vmm --kernel k "
+			       "--net tap=t0,mac=02:AB:00:00:00:01,mtu=9000,queues=4,id=n,"
+			       "rx-rate=bw:1M/100,tx-rate=ops:5/1000+6 "
+			       "--net tapfd=5:6 --net passt=/p --net passtfd=7",
+				 &config, &err),
+		OPTIONS_RUN);
+	ck_assert_uint_eq(config.net_count, 4);
+	ck_assert_str_eq(config.nets[0].host, "t0");
+	ck_assert_mem_eq(config.nets[0].mac, mac, 6);
+	ck_assert_uint_eq(config.nets[0].mtu, 9000);
+	ck_assert_uint_eq(config.nets[0].pairs, 4);
+	ck_assert_str_eq(config.nets[0].id, "n");
+	ck_assert_uint_eq(config.nets[0].rx.bytes.size, 1 << 20);
+	ck_assert_uint_eq(config.nets[0].tx.ops.burst, 6);
+	ck_assert_ptr_null(config.nets[1].host);
+	ck_assert_uint_eq(config.nets[1].fd_count, 2);
+	ck_assert_int_eq(config.nets[1].fds[1], 6);
+	ck_assert_uint_eq(config.nets[1].pairs, 2);
+	ck_assert_int_eq(config.nets[2].kind, CONFIG_NET_PASST);
+	ck_assert_str_eq(config.nets[2].host, "/p");
+	ck_assert_uint_eq(config.nets[2].pairs, 1);
+	ck_assert_int_eq(config.nets[3].kind, CONFIG_NET_PASST);
+	ck_assert_int_eq(config.nets[3].fds[0], 7);
+}
+END_TEST
 
 START_TEST(bad_arguments_are_named)
 {
@@ -260,5 +311,5 @@ START_TEST(too_many_disks)
 END_TEST
 
 SUITE_CASES("vmm_options", NULL, NULL, {defaults}, {disk_properties}, {everything_given},
-	{rng_and_balloon}, {help_and_version_win}, {too_many_disks},
+	{rng_and_balloon}, {help_and_version_win}, {too_many_disks}, {nets},
 	{bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})
