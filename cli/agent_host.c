@@ -47,12 +47,15 @@ static void agent_send(struct agent_host *agent)
 
 static bool agent_message(struct agent_host *agent, const struct agent_msg *msg)
 {
+	/* No further command was ever started. */
+	if (msg->id)
+		return false;
 	switch (msg->type) {
 	case AGENT_HELLO:
 		if (agent->state != AGENT_HOST_HELLO)
 			return false;
 		agent->state = AGENT_HOST_START;
-		if (agent_encode_start(&agent->out, agent->ops->hello(agent, &msg->hello)) < 0)
+		if (agent_encode_spec(&agent->out, 0, agent->ops->hello(agent, &msg->hello)) < 0)
 			agent_break(agent, "the command's specification can't be sent");
 		else
 			agent_send(agent);
@@ -75,6 +78,12 @@ static bool agent_message(struct agent_host *agent, const struct agent_msg *msg)
 	case AGENT_SIGNAL:
 	case AGENT_RESIZE:
 	case AGENT_SHUTDOWN:
+	case AGENT_EXEC:
+	case AGENT_FREEZE:
+	case AGENT_STATS:
+	case AGENT_ARCHIVE:
+	case AGENT_RESULT:
+	case AGENT_USAGE:
 	default:
 		return false;
 	}

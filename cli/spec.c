@@ -119,7 +119,7 @@ static void spec_streams(struct agent_spec *agent, const struct run_options *opt
 static int spec_fits(const struct spec *spec, struct err *err)
 {
 	struct buf buf = BUF_INIT(AGENT_FRAME_MAX + AGENT_HEADER_SIZE);
-	int r = agent_encode_start(&buf, &spec->agent);
+	int r = agent_encode_spec(&buf, 0, &spec->agent);
 
 	buf_fini(&buf);
 	if (r == -EMSGSIZE)

@@ -246,7 +246,7 @@ static int start(struct agent *agent, struct err *err)
 static void handle_start(struct agent *agent, const struct agent_msg *msg)
 {
 	struct err err;
-	int r = agent_spec_decode(msg->start.data, msg->start.len, &agent->spec);
+	int r = agent_spec_decode(msg->spec.data, msg->spec.len, &agent->spec);
 
 	if (r < 0) {
 		send_failed(agent, AGENT_EXIT_ERROR, "the container's specification is malformed");
@@ -299,6 +299,12 @@ static void handle_msg(struct agent *agent, const struct agent_msg *msg)
 	case AGENT_STARTED:
 	case AGENT_FAILED:
 	case AGENT_EXITED:
+	case AGENT_EXEC:
+	case AGENT_FREEZE:
+	case AGENT_STATS:
+	case AGENT_ARCHIVE:
+	case AGENT_RESULT:
+	case AGENT_USAGE:
 	default:
 		/* The reader refuses what only a guest sends. */
 		break;

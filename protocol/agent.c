@@ -4,6 +4,7 @@
 
 #include "base/le.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,32 +16,76 @@
 #define EXITED_SIZE 8
 #define SIGNAL_SIZE 8
 #define RESIZE_SIZE 4
+#define FREEZE_SIZE 4
+#define ARCHIVE_SIZE_MIN 9 /* port, flags and "/" */
+#define ARCHIVE_SIZE_MAX (8 + AGENT_CWD_MAX)
+#define RESULT_SIZE_MIN 4
+#define RESULT_SIZE_MAX (4 + AGENT_TEXT_MAX)
+#define USAGE_SIZE 104
 
 /* What a fill reads at least: most messages are tiny. */
 #define READER_CHUNK 4096
 
-/* One row a message type: who sends it, and how long its payload may be. */
+/* What a message is about: the container, a further command or request, or either. */
+enum about {
+	CONTAINER,
+	OTHER,
+	EITHER,
+};
+
+/* One row a message type: who sends it, about what, and how long its payload may be. */
 static const struct {
 	enum agent_side sender;
+	enum about about;
 	uint32_t min, max;
 } types[] = {
-	[AGENT_HELLO] = {AGENT_GUEST, HELLO_SIZE, HELLO_SIZE},
-	[AGENT_START] = {AGENT_HOST, 0, AGENT_FRAME_MAX},
-	[AGENT_STARTED] = {AGENT_GUEST, STARTED_SIZE, STARTED_SIZE},
-	[AGENT_FAILED] = {AGENT_GUEST, FAILED_SIZE_MIN, FAILED_SIZE_MAX},
-	[AGENT_EXITED] = {AGENT_GUEST, EXITED_SIZE, EXITED_SIZE},
-	[AGENT_SIGNAL] = {AGENT_HOST, SIGNAL_SIZE, SIGNAL_SIZE},
-	[AGENT_RESIZE] = {AGENT_HOST, RESIZE_SIZE, RESIZE_SIZE},
-	[AGENT_SHUTDOWN] = {AGENT_HOST, 0, 0},
+	[AGENT_HELLO] = {AGENT_GUEST, CONTAINER, HELLO_SIZE, HELLO_SIZE},
+	[AGENT_START] = {AGENT_HOST, CONTAINER, 0, AGENT_FRAME_MAX},
+	[AGENT_STARTED] = {AGENT_GUEST, EITHER, STARTED_SIZE, STARTED_SIZE},
+	[AGENT_FAILED] = {AGENT_GUEST, EITHER, FAILED_SIZE_MIN, FAILED_SIZE_MAX},
+	[AGENT_EXITED] = {AGENT_GUEST, EITHER, EXITED_SIZE, EXITED_SIZE},
+	[AGENT_SIGNAL] = {AGENT_HOST, EITHER, SIGNAL_SIZE, SIGNAL_SIZE},
+	[AGENT_RESIZE] = {AGENT_HOST, EITHER, RESIZE_SIZE, RESIZE_SIZE},
+	[AGENT_SHUTDOWN] = {AGENT_HOST, CONTAINER, 0, 0},
+	[AGENT_EXEC] = {AGENT_HOST, OTHER, 0, AGENT_FRAME_MAX},
+	[AGENT_FREEZE] = {AGENT_HOST, OTHER, FREEZE_SIZE, FREEZE_SIZE},
+	[AGENT_STATS] = {AGENT_HOST, OTHER, 0, 0},
+	[AGENT_ARCHIVE] = {AGENT_HOST, OTHER, ARCHIVE_SIZE_MIN, ARCHIVE_SIZE_MAX},
+	[AGENT_RESULT] = {AGENT_GUEST, OTHER, RESULT_SIZE_MIN, RESULT_SIZE_MAX},
+	[AGENT_USAGE] = {AGENT_GUEST, OTHER, USAGE_SIZE, USAGE_SIZE},
 };
 
 #define TYPES_COUNT (sizeof(types) / sizeof(types[0]))
 
-static void header_store(uint8_t *p, uint32_t len, enum agent_type type, uint16_t process)
+/* The numbers of struct agent_usage, in their order on the wire. */
+static const size_t usage_at[] = {
+	offsetof(struct agent_usage, cpu_us),
+	offsetof(struct agent_usage, user_us),
+	offsetof(struct agent_usage, system_us),
+	offsetof(struct agent_usage, memory),
+	offsetof(struct agent_usage, peak),
+	offsetof(struct agent_usage, cache),
+	offsetof(struct agent_usage, pids),
+	offsetof(struct agent_usage, read_bytes),
+	offsetof(struct agent_usage, write_bytes),
+	offsetof(struct agent_usage, reads),
+	offsetof(struct agent_usage, writes),
+	offsetof(struct agent_usage, oom_kills),
+	offsetof(struct agent_usage, memory_total),
+};
+
+static_assert(sizeof(usage_at) / sizeof(usage_at[0]) * 8 == USAGE_SIZE, "all of them");
+
+static bool id_valid(enum agent_type type, uint16_t id)
+{
+	return types[type].about == EITHER || (types[type].about == OTHER) == (id != 0);
+}
+
+static void header_store(uint8_t *p, uint32_t len, enum agent_type type, uint16_t id)
 {
 	le32_store(p, len);
 	le16_store(p + 4, (uint16_t)type);
-	le16_store(p + 6, process);
+	le16_store(p + 6, id);
 }
 
 static bool failed_valid(const struct agent_failed *failed, size_t len)
@@ -62,7 +107,55 @@ static bool signal_valid(const struct agent_signal *sig)
 	return sig->signo && sig->signo <= AGENT_SIGNAL_MAX;
 }
 
-/* The payload of @msg into @p, which has room for FAILED_SIZE_MAX. Return: its length or -EINVAL.
+static bool result_valid(const struct agent_result *result, size_t len)
+{
+	if (result->code > AGENT_ERRNO_MAX || len > AGENT_TEXT_MAX)
+		return false;
+	return (result->code != 0) == (len != 0);
+}
+
+static bool archive_valid(const struct agent_archive *archive, size_t len)
+{
+	if (!archive->port || archive->port == AGENT_PORT || archive->port == UINT32_MAX)
+		return false;
+	return len && len <= AGENT_CWD_MAX && archive->path[0] == '/';
+}
+
+static int archive_store(uint8_t *p, const struct agent_archive *archive)
+{
+	size_t len = strnlen(archive->path, sizeof(archive->path));
+
+	if (!archive_valid(archive, len))
+		return -EINVAL;
+	le32_store(p, archive->port);
+	le32_store(p + 4, archive->put ? AGENT_ARCHIVE_PUT : 0);
+	memcpy(p + 8, archive->path, len);
+	return 8 + (int)len;
+}
+
+static int result_store(uint8_t *p, const struct agent_result *result)
+{
+	size_t len = strnlen(result->message, sizeof(result->message));
+
+	if (!result_valid(result, len))
+		return -EINVAL;
+	le32_store(p, result->code);
+	memcpy(p + 4, result->message, len);
+	return 4 + (int)len;
+}
+
+static int usage_store(uint8_t *p, const struct agent_usage *usage)
+{
+	for (size_t i = 0; i < sizeof(usage_at) / sizeof(usage_at[0]); i++) {
+		uint64_t value;
+
+		memcpy(&value, (const uint8_t *)usage + usage_at[i], sizeof(value));
+		le64_store(p + 8 * i, value);
+	}
+	return USAGE_SIZE;
+}
+
+/* The payload of @msg into @p, which has room for ARCHIVE_SIZE_MAX. Return: its length or -EINVAL.
  */
 static int payload_store(uint8_t *p, const struct agent_msg *msg)
 {
@@ -104,9 +197,20 @@ static int payload_store(uint8_t *p, const struct agent_msg *msg)
 		le16_store(p, msg->resize.rows);
 		le16_store(p + 2, msg->resize.cols);
 		return RESIZE_SIZE;
+	case AGENT_FREEZE:
+		le32_store(p, msg->freeze.on);
+		return FREEZE_SIZE;
+	case AGENT_ARCHIVE:
+		return archive_store(p, &msg->archive);
+	case AGENT_RESULT:
+		return result_store(p, &msg->result);
+	case AGENT_USAGE:
+		return usage_store(p, &msg->usage);
 	case AGENT_SHUTDOWN:
+	case AGENT_STATS:
 		return 0;
 	case AGENT_START:
+	case AGENT_EXEC:
 	default:
 		return -EINVAL;
 	}
@@ -114,16 +218,18 @@ static int payload_store(uint8_t *p, const struct agent_msg *msg)
 
 int agent_encode(struct buf *buf, const struct agent_msg *msg)
 {
-	uint8_t frame[AGENT_HEADER_SIZE + FAILED_SIZE_MAX];
+	uint8_t frame[AGENT_HEADER_SIZE + ARCHIVE_SIZE_MAX];
 	int len = payload_store(frame + AGENT_HEADER_SIZE, msg);
 
 	if (len < 0)
 		return len;
-	header_store(frame, (uint32_t)len, msg->type, msg->process);
+	if (!id_valid(msg->type, msg->id))
+		return -EINVAL;
+	header_store(frame, (uint32_t)len, msg->type, msg->id);
 	return buf_add(buf, frame, AGENT_HEADER_SIZE + (size_t)len);
 }
 
-int agent_encode_start(struct buf *buf, const struct agent_spec *spec)
+int agent_encode_spec(struct buf *buf, uint16_t id, const struct agent_spec *spec)
 {
 	uint8_t header[AGENT_HEADER_SIZE] = {0};
 	size_t start = buf->len;
@@ -138,8 +244,42 @@ int agent_encode_start(struct buf *buf, const struct agent_spec *spec)
 		return r;
 	}
 	header_store(buf->data + start, (uint32_t)(buf->len - start - AGENT_HEADER_SIZE),
-		AGENT_START, 0);
+		id ? AGENT_EXEC : AGENT_START, id);
 	return 0;
+}
+
+static int archive_load(struct agent_archive *archive, const uint8_t *p, uint32_t len)
+{
+	archive->port = le32_load(p);
+	archive->put = le32_load(p + 4) == AGENT_ARCHIVE_PUT;
+	if (le32_load(p + 4) & ~AGENT_ARCHIVE_PUT)
+		return -EPROTO;
+	len -= 8;
+	if (memchr(p + 8, 0, len))
+		return -EPROTO;
+	memcpy(archive->path, p + 8, len);
+	archive->path[len] = '\0';
+	return archive_valid(archive, len) ? 0 : -EPROTO;
+}
+
+static int result_load(struct agent_result *result, const uint8_t *p, uint32_t len)
+{
+	result->code = le32_load(p);
+	len -= 4;
+	if (!result_valid(result, len) || (len && memchr(p + 4, 0, len)))
+		return -EPROTO;
+	memcpy(result->message, p + 4, len);
+	result->message[len] = '\0';
+	return 0;
+}
+
+static void usage_load(struct agent_usage *usage, const uint8_t *p)
+{
+	for (size_t i = 0; i < sizeof(usage_at) / sizeof(usage_at[0]); i++) {
+		uint64_t value = le64_load(p + 8 * i);
+
+		memcpy((uint8_t *)usage + usage_at[i], &value, sizeof(value));
+	}
 }
 
 /* The payload of a frame whose type, direction and length have been checked. */
@@ -154,8 +294,9 @@ static int payload_load(struct agent_msg *msg, const uint8_t *p, uint32_t len)
 		msg->hello.dial_ns = le64_load(p + 16);
 		return 0;
 	case AGENT_START:
-		msg->start.data = p;
-		msg->start.len = len;
+	case AGENT_EXEC:
+		msg->spec.data = p;
+		msg->spec.len = len;
 		return 0;
 	case AGENT_STARTED:
 		if (le32_load(p + 4))
@@ -185,7 +326,18 @@ static int payload_load(struct agent_msg *msg, const uint8_t *p, uint32_t len)
 		msg->resize.rows = le16_load(p);
 		msg->resize.cols = le16_load(p + 2);
 		return 0;
+	case AGENT_FREEZE:
+		msg->freeze.on = le32_load(p) == 1;
+		return le32_load(p) > 1 ? -EPROTO : 0;
+	case AGENT_ARCHIVE:
+		return archive_load(&msg->archive, p, len);
+	case AGENT_RESULT:
+		return result_load(&msg->result, p, len);
+	case AGENT_USAGE:
+		usage_load(&msg->usage, p);
+		return 0;
 	case AGENT_SHUTDOWN:
+	case AGENT_STATS:
 		return 0;
 	default:
 		return -EPROTO;
@@ -255,10 +407,10 @@ static int header_load(
 
 	if (!type || type >= TYPES_COUNT || types[type].sender != peer)
 		return -EPROTO;
-	if (len < types[type].min || len > types[type].max || le16_load(p + 6))
-		return -EPROTO;
 	msg->type = (enum agent_type)type;
-	msg->process = 0;
+	msg->id = le16_load(p + 6);
+	if (len < types[type].min || len > types[type].max || !id_valid(msg->type, msg->id))
+		return -EPROTO;
 	*ret_len = len;
 	return 0;
 }

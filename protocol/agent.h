@@ -2,7 +2,7 @@
 // The agent protocol: what hull on the host and hull-init in the guest say to each other.
 #pragma once
 
-#include "base/buf.h"
+#include "protocol/agent_spec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,35 +15,44 @@
  * tells the host that the guest is up. The host answers with one START, which says what to run and
  * at which host ports hull-init shall dial for the streams.
  *
- *      guest (hull-init)                         host (hull)
+ *      guest (hull-init)                         host
  *        | ---- HELLO ----------------------------> |
  *        | <--- START (spec) ---------------------- |
  *        | ==== dials one connection a stream ====> |
  *        | ---- STARTED --------------------------> |   or FAILED, then only SHUTDOWN follows
  *        | <--- SIGNAL, RESIZE -------------------- |   any number, only after STARTED
+ *        | <--- EXEC, FREEZE, STATS, ARCHIVE ------ |   the same, each with an id of its own
  *        | ---- EXITED ---------------------------> |   all output has been sent and half-closed
- * before | <--- SHUTDOWN, or the host closes ------ |   the guest powers off
+ *        | <--- SHUTDOWN, or the host closes ------ |   at any time: the guest powers off
  *
  * FAILED may also follow STARTED, in place of EXITED, when hull-init itself can't go on.
  *
+ * EXEC is to a further command in the container what START is to the first: its id stands in the
+ * header of its STARTED, FAILED, EXITED, SIGNAL and RESIZE. FREEZE and ARCHIVE are answered by one
+ * RESULT, STATS by one USAGE, or by RESULT when there is none. The host chooses an id from 1 to
+ * 65535 that isn't in use; it is in use until EXITED, FAILED, RESULT or USAGE has come for it. At
+ * most AGENT_IDS_MAX are, beyond that hull-init answers FAILED or RESULT. With the container's
+ * EXITED (or FAILED) all ids end without a word.
+ *
  * A stream is one connection of raw bytes without frames, in one or both directions:
- *   stdin    host -> guest; the host half-closes (SHUT_WR) at the end of input
- *   stdout, stderr   guest -> host; the guest half-closes at the end of output; when the host
- * closes first, the process gets EPIPE tty      both ways; the host's half-close means nothing more
- * will be typed, its close hangs up
+ *   stdin             host -> guest; the host half-closes (SHUT_WR) at the end of input
+ *   stdout, stderr    guest -> host; the guest half-closes at the end of output; when the host
+ *                     closes first, the process gets EPIPE
+ *   tty               both ways; the host's half-close means nothing more will be typed, its close
+ *                     hangs up
+ *   archive           one way, a tar archive; whoever sends it half-closes at its end
  *
  * The control connection carries frames. All integers are little-endian; a field called zero is
  * sent as 0 and refused otherwise.
  *
- *      0        4      6         8
- *      +--------+------+---------+-------------------+
- *      | length | type | process | payload ...       |     length: bytes of payload, at most
- * AGENT_FRAME_MAX
- *      +--------+------+---------+-------------------+     process: 0 = the container's own command
+ *      0        4      6    8
+ *      +--------+------+----+-------------------+    length: bytes of payload, AGENT_FRAME_MAX
+ *      | length | type | id | payload ...       |            at most
+ *      +--------+------+----+-------------------+    id: 0 = the container and its own command
  *
- * Each type has one legal payload length, or a range, and one direction (enum agent_type). Anything
- * else ends the connection: both sides treat the other as hostile, and a reader never
- * resynchronises.
+ * Each type has one legal payload length, or a range, one direction and a kind of id (enum
+ * agent_type). Anything else ends the connection: both sides treat the other as hostile, and a
+ * reader never resynchronises.
  */
 
 #define AGENT_PORT 1024u
@@ -54,7 +63,7 @@
 
 /* Raised with every change that an older peer would misread; peers of different versions don't
  * talk. */
-#define AGENT_VERSION 2
+#define AGENT_VERSION 3
 
 #define AGENT_HEADER_SIZE 8u
 
@@ -65,25 +74,10 @@
 /* A message in FAILED: one line on a terminal. Same as ERR_MSG_MAX less its NUL. */
 #define AGENT_TEXT_MAX 511u
 
-/* PATH_MAX less its NUL. */
-#define AGENT_CWD_MAX 4095u
-/* Two names of at most 127 bytes and a colon; Linux tools allow 32 for each. */
-#define AGENT_USER_MAX 255u
-/* The kernel's __NEW_UTS_LEN. */
-#define AGENT_HOSTNAME_MAX 64u
-/* Linux has 16 resources. */
-#define AGENT_RLIMITS_MAX 16u
+/* Commands and requests under way besides the container's own command. */
+#define AGENT_IDS_MAX 64u
 /* The last signal number of Linux. */
 #define AGENT_SIGNAL_MAX 64u
-
-/* Network interfaces, and addresses of each: more than a container is given anywhere. */
-#define AGENT_INTERFACES_MAX 4u
-#define AGENT_ADDRESSES_MAX 4u
-/* What IPv4 needs at least (RFC 791), and the longest that virtio-net can name. */
-#define AGENT_MTU_MIN 68u
-#define AGENT_MTU_MAX 65535u
-/* Text of resolv.conf, and lines for hosts: hundreds of entries. */
-#define AGENT_ETC_MAX 16384u
 
 /* Exit codes in FAILED, those of docker and podman. */
 enum agent_exit {
@@ -107,6 +101,12 @@ enum agent_type {
 	AGENT_SIGNAL = 6,   /* host:  struct agent_signal */
 	AGENT_RESIZE = 7,   /* host:  struct agent_resize */
 	AGENT_SHUTDOWN = 8, /* host:  nothing */
+	AGENT_EXEC = 9,     /* host:  struct agent_spec, of which the command's part counts */
+	AGENT_FREEZE = 10,  /* host:  struct agent_freeze */
+	AGENT_STATS = 11,   /* host:  nothing */
+	AGENT_ARCHIVE = 12, /* host:  struct agent_archive */
+	AGENT_RESULT = 13,  /* guest: struct agent_result */
+	AGENT_USAGE = 14,   /* guest: struct agent_usage */
 };
 
 /*
@@ -207,176 +207,134 @@ struct agent_resize {
 	uint16_t cols;
 };
 
-/* Where the container's writes go. */
-enum agent_root {
-	AGENT_ROOT_TMPFS = 0, /* an overlay in the guest's memory */
-	AGENT_ROOT_DISK = 1,  /* an overlay on the ext4 in /dev/vdb */
-	AGENT_ROOT_READONLY =
-		2, /* nowhere: the image itself; /tmp, /run, /var/tmp, /dev/shm are tmpfs */
-};
-
-/* One resource limit: @resource is RLIMIT_x of Linux; UINT64_MAX = unlimited. */
-struct agent_rlimit {
-	uint32_t resource;
-	uint64_t soft;
-	uint64_t hard;
-};
-
-/* An IP address. @family: 4 or 6, or 0 for none; @bytes: the first 4 or all 16, network order. */
-struct agent_ip {
-	uint8_t family;
-	uint8_t bytes[16];
+/*
+ * struct agent_freeze - stop all processes of the container, or let them go on
+ *
+ *      0    4
+ *      +----+
+ *      | on |       1 or 0
+ *      +----+
+ *
+ * The RESULT comes when it is done. Freezing what is frozen does nothing.
+ */
+struct agent_freeze {
+	bool on;
 };
 
 /*
- * struct agent_interface - how to set up one network interface of the guest
- * @mac:	which one
- * @mtu:	AGENT_MTU_MIN to AGENT_MTU_MAX, or 0 to leave it as the device says
- * @addresses, @prefixes:	@n_addresses of them; a prefix is at most 32 or 128 bits
- * @gateways:	of the default routes, for IPv4 and IPv6; family 0 for none
+ * struct agent_archive - files in or out of the container, as a tar archive
+ *
+ *      0      4       8
+ *      +------+-------+----------+
+ *      | port | flags | path ... |       flags: AGENT_ARCHIVE_PUT or 0
+ *      +------+-------+----------+
+ *
+ * @port:	of the host, to be dialed for the stream
+ * @put:	unpack what comes into the directory @path; else send @path, with its own name at
+ *the front of all names, and everything below it
+ * @path:	absolute, in the container's file system; 1 to AGENT_CWD_MAX bytes, no NUL. Symlinks
+ *		are followed as the container would
+ *
+ * RESULT comes when all is written, or read; before the end of the stream only when it failed.
  */
-struct agent_interface {
-	uint8_t mac[6];
-	uint16_t mtu;
-	size_t n_addresses;
-	struct agent_ip addresses[AGENT_ADDRESSES_MAX];
-	uint8_t prefixes[AGENT_ADDRESSES_MAX];
-	struct agent_ip gateways[2];
+struct agent_archive {
+	uint32_t port;
+	bool put;
+	char path[AGENT_CWD_MAX + 1];
 };
 
+#define AGENT_ARCHIVE_PUT 1u
+
 /*
- * struct agent_spec - what START carries: the container and its command
- * @args:	NULL-terminated, at least one; args[0] is looked up in the environment's PATH when
- * it has no slash
- * @env:	NULL-terminated "NAME=value" strings, or NULL; HOME is added when it's missing
- * @cwd:	absolute, at most AGENT_CWD_MAX, made when missing; NULL = "/"
- * @user:	as in an OCI image: USER, UID, USER:GROUP, UID:GID...; at most AGENT_USER_MAX; NULL
- * or
- * "" = root
- * @hostname:	1 to AGENT_HOSTNAME_MAX of A-Z a-z 0-9 . - _ and not first . or -; NULL = "hull"
- * @root:	where writes go
- * @terminal:	give it a pseudo-terminal on tty_port; the three other ports are then 0
- * @rows, @cols:	the terminal's first size; 0 = unknown
- * @stdin_port, @stdout_port, @stderr_port:	host ports to dial, or 0 for /dev/null
- * @wall_clock_ns:	time of day to set, ns since 1970, or 0 to leave the guest's clock alone
- * @rlimits:	@n_rlimits of them, at most AGENT_RLIMITS_MAX, no resource twice
- * @interfaces:	@n_interfaces of them, at most AGENT_INTERFACES_MAX
- * @resolv_conf: text of /etc/resolv.conf, at most AGENT_ETC_MAX; NULL = says that there is no
- * network
- * @hosts:	lines to add to /etc/hosts, at most AGENT_ETC_MAX; NULL = none
- * @storage:	what agent_spec_fini() frees; NULL in a spec that the caller filled in
+ * struct agent_result - a request is done
  *
- * Ports are neither AGENT_PORT nor UINT32_MAX, and no two are the same.
+ *      0      4
+ *      +------+----------------+
+ *      | code | message ...    |     up to AGENT_TEXT_MAX bytes, no NUL; none if code is 0
+ *      +------+----------------+
  *
- * A spec to be encoded only borrows its pointers. A decoded one points into one block of its own.
- *
- * On the wire it is a sequence of fields in any order:
- *
- *      0      2      4        8
- *      +------+------+--------+------------------+
- *      | type | zero | length | value ...        |     type: enum agent_field
- *      +------+------+--------+------------------+
- *
- * Strings are sent without a NUL, and none may hold one. A field that isn't marked "repeated" may
- * occur once. (Order matters only where it is said.)
+ * @code:	0, or why it failed: one of Linux' errno, 1 to AGENT_ERRNO_MAX
+ * @message:	as in struct agent_failed
  */
-struct agent_spec {
-	char *const *args;
-	char *const *env;
-	const char *cwd;
-	const char *user;
-	const char *hostname;
-	enum agent_root root;
-	bool terminal;
-	uint16_t rows, cols;
-	uint32_t tty_port;
-	uint32_t stdin_port, stdout_port, stderr_port;
-	uint64_t wall_clock_ns;
-	struct agent_rlimit rlimits[AGENT_RLIMITS_MAX];
-	size_t n_rlimits;
-	struct agent_interface interfaces[AGENT_INTERFACES_MAX];
-	size_t n_interfaces;
-	const char *resolv_conf;
-	const char *hosts;
-	void *storage;
+struct agent_result {
+	uint32_t code;
+	char message[AGENT_TEXT_MAX + 1];
 };
 
-enum agent_field {
-	AGENT_FIELD_ARG = 1,      /* string, repeated, in order */
-	AGENT_FIELD_ENV = 2,      /* string, repeated, in order */
-	AGENT_FIELD_CWD = 3,      /* string */
-	AGENT_FIELD_USER = 4,     /* string */
-	AGENT_FIELD_HOSTNAME = 5, /* string */
-	AGENT_FIELD_ROOT = 6,     /* le32 enum agent_root */
-	AGENT_FIELD_TERMINAL = 7, /* le32 port, le16 rows, le16 cols */
-	AGENT_FIELD_STREAMS = 8,  /* le32 stdin, le32 stdout, le32 stderr port */
-	AGENT_FIELD_CLOCK = 9,    /* le64 ns */
-	AGENT_FIELD_RLIMIT = 10,  /* le32 resource, le32 zero, le64 soft, le64 hard; repeated */
-	AGENT_FIELD_INTERFACE =
-		11, /* mac, le16 mtu; repeated; the following two belong to the last */
-	AGENT_FIELD_ADDRESS = 12,     /* u8 prefix, u8 zero, le16 zero, 4 or 16 bytes; repeated */
-	AGENT_FIELD_GATEWAY = 13,     /* 4 or 16 bytes; repeated, once for each family */
-	AGENT_FIELD_RESOLV_CONF = 14, /* string */
-	AGENT_FIELD_HOSTS = 15,       /* string */
+#define AGENT_ERRNO_MAX 4095u
+
+/*
+ * struct agent_usage - what the container uses, from its cgroup
+ *
+ *      0          8           16             24            32         40
+ *      +----------+-----------+--------------+-------------+----------+
+ *      | cpu_us   | user_us   | system_us    | memory      | peak     |
+ *      +----------+-----------+--------------+-------------+----------+
+ *      | cache    | pids      | read_bytes   | write_bytes | reads    |
+ *      +----------+-----------+--------------+-------------+----------+
+ *      | writes   | oom_kills | memory_total |
+ *      +----------+-----------+--------------+
+ *
+ * @cpu_us, @user_us, @system_us: CPU time since the start, in us
+ * @memory, @peak, @cache:	bytes now, at most so far, and of it the page cache
+ * @pids:	processes and threads
+ * @read_bytes ...: of all disks
+ * @oom_kills:	processes killed for want of memory
+ * @memory_total: bytes that the guest's kernel manages
+ *
+ * Whatever the kernel doesn't tell is 0. All of it is the guest's word: for display only.
+ */
+struct agent_usage {
+	uint64_t cpu_us, user_us, system_us;
+	uint64_t memory, peak, cache;
+	uint64_t pids;
+	uint64_t read_bytes, write_bytes, reads, writes;
+	uint64_t oom_kills;
+	uint64_t memory_total;
 };
-
-/*
- * agent_spec_encode() - append the fields of @spec (the payload of START, no frame header)
- *
- * Return: 0; -EINVAL if @spec breaks a rule above; -EMSGSIZE if it doesn't fit a frame or the
- * buffer; -ENOMEM.
- */
-int agent_spec_encode(struct buf *buf, const struct agent_spec *spec);
-
-/*
- * agent_spec_decode() - check and copy the payload of START
- * @data, @len:	untrusted; not referred to afterwards
- * @ret:	written on success only; free with agent_spec_fini()
- *
- * Fields that were not sent have their defaults: env is an empty array, cwd "/", user "", hostname
- * "hull", resolv_conf and hosts NULL.
- *
- * Return: 0, -EPROTO, or -ENOMEM.
- */
-int agent_spec_decode(const void *data, size_t len, struct agent_spec *ret);
-
-/* Free a decoded spec. Harmless on NULL, on a zeroed one, and on one filled in by the caller. */
-void agent_spec_fini(struct agent_spec *spec);
 
 /*
  * struct agent_msg - one message
- * @process:	frame header's process; always 0 for now, anything else is refused
- * @start:	the payload of AGENT_START, borrowed from the reader; for agent_spec_decode()
+ * @id:		0 for the container, else what the host gave a further command or request
+ * @spec:	the payload of AGENT_START and AGENT_EXEC, borrowed from the reader; for
+ *		agent_spec_decode()
  */
 struct agent_msg {
 	enum agent_type type;
-	uint16_t process;
+	uint16_t id;
 	union {
 		struct agent_hello hello;
 		struct {
 			const uint8_t *data;
 			size_t len;
-		} start;
+		} spec;
 		struct agent_started started;
 		struct agent_failed failed;
 		struct agent_exited exited;
 		struct agent_signal signal;
 		struct agent_resize resize;
+		struct agent_freeze freeze;
+		struct agent_archive archive;
+		struct agent_result result;
+		struct agent_usage usage;
 	};
 };
 
 /*
  * agent_encode() - append @msg as one frame
- * @msg:	anything but AGENT_START, whose frame agent_encode_start() makes
+ * @msg:	anything but AGENT_START and AGENT_EXEC, whose frames agent_encode_spec() makes
  *
  * Return: 0; -EINVAL if a value is out of its range; -EMSGSIZE or -ENOMEM from the buffer. On error
  * nothing was added.
  */
 int agent_encode(struct buf *buf, const struct agent_msg *msg);
 
-/* agent_encode_start() - append a START frame. Return: as agent_spec_encode(); on error nothing was
- * added. */
-int agent_encode_start(struct buf *buf, const struct agent_spec *spec);
+/*
+ * agent_encode_spec() - append a START frame, or with an @id other than 0 an EXEC frame
+ *
+ * Return: as agent_spec_encode(); on error nothing was added.
+ */
+int agent_encode_spec(struct buf *buf, uint16_t id, const struct agent_spec *spec);
 
 /*
  * agent_flush() - write what @out holds to a socket and drop what was written
@@ -392,12 +350,12 @@ int agent_flush(struct buf *out, int fd);
  *
  *	agent_reader_init(&reader, AGENT_GUEST);
  *	on EPOLLIN:
- *		r = agent_reader_fill(&reader, fd);	// 0: the peer closed; < 0 but -EAGAIN:
- *broken while ((r = agent_reader_next(&reader, &msg)) > 0)
- *			handle(&msg);			// r < 0: close
+ *		r = agent_reader_fill(&reader, fd); // 0: the peer closed; < 0 but -EAGAIN: broken
+ *		while ((r = agent_reader_next(&reader, &msg)) > 0)
+ *			handle(&msg);               // r < 0: close
  *
  * It holds at most one frame of the largest size. Reading all messages after each fill keeps it
- *from being full.
+ * from being full.
  *
  * @peer:	the side whose messages it reads; those of the other side are refused
  * @used:	bytes at the front of @buf that agent_reader_next() has handed out

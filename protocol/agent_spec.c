@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent protocol: the container's specification.
-#include "protocol/agent.h"
+#include "protocol/agent_spec.h"
 
 #include "base/le.h"
+#include "protocol/agent.h"
 #include "protocol/agent_network.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 #define TERMINAL_SIZE 8
 #define STREAMS_SIZE 12
 #define RLIMIT_SIZE 24
+#define CAPS_SIZE 8
+#define MOUNT_SIZE 16 /* and the path */
 
 /* What a decoded spec says where nothing was sent. */
 #define DEFAULT_CWD "/"
@@ -69,13 +72,37 @@ static bool rlimits_valid(const struct agent_spec *spec)
 	return true;
 }
 
+static bool path_valid(const char *path)
+{
+	return path && path[0] == '/' && strnlen(path, AGENT_CWD_MAX + 1) <= AGENT_CWD_MAX;
+}
+
+static bool mounts_valid(const struct agent_spec *spec)
+{
+	if (spec->n_mounts > AGENT_MOUNTS_MAX)
+		return false;
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct agent_mount *mount = &spec->mounts[i];
+		bool disk = mount->kind == AGENT_MOUNT_DISK;
+
+		if (!disk && mount->kind != AGENT_MOUNT_TMPFS)
+			return false;
+		if (mount->disk > (disk ? 25 : 0) || (disk && mount->size))
+			return false;
+		if (mount->flags & ~(AGENT_MOUNT_READONLY | AGENT_MOUNT_NOEXEC))
+			return false;
+		if (!path_valid(mount->path))
+			return false;
+	}
+	return true;
+}
+
 /* The rules that both directions obey. */
 static bool spec_valid(const struct agent_spec *spec)
 {
 	if (!spec->args || !spec->args[0])
 		return false;
-	if (spec->cwd &&
-		(spec->cwd[0] != '/' || strnlen(spec->cwd, AGENT_CWD_MAX + 1) > AGENT_CWD_MAX))
+	if (spec->cwd && !path_valid(spec->cwd))
 		return false;
 	if (spec->user && strnlen(spec->user, AGENT_USER_MAX + 1) > AGENT_USER_MAX)
 		return false;
@@ -83,7 +110,10 @@ static bool spec_valid(const struct agent_spec *spec)
 		return false;
 	if ((unsigned int)spec->root > AGENT_ROOT_READONLY)
 		return false;
-	return ports_valid(spec) && rlimits_valid(spec) && agent_network_valid(spec);
+	if (spec->caps >> (AGENT_CAP_MAX + 1) || (spec->caps && !spec->caps_given))
+		return false;
+	return ports_valid(spec) && rlimits_valid(spec) && mounts_valid(spec) &&
+	       agent_network_valid(spec);
 }
 
 int agent_field_add(struct buf *buf, enum agent_field type, const void *data, size_t len)
@@ -151,6 +181,33 @@ static int numbers_add(struct buf *buf, const struct agent_spec *spec)
 	return r;
 }
 
+static int caps_add(struct buf *buf, const struct agent_spec *spec)
+{
+	uint8_t value[CAPS_SIZE];
+
+	le64_store(value, spec->caps);
+	return spec->caps_given ? agent_field_add(buf, AGENT_FIELD_CAPS, value, CAPS_SIZE) : 0;
+}
+
+static int mounts_add(struct buf *buf, const struct agent_spec *spec)
+{
+	uint8_t value[MOUNT_SIZE + AGENT_CWD_MAX] = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_mounts && r == 0; i++) {
+		const struct agent_mount *mount = &spec->mounts[i];
+		size_t len = strnlen(mount->path, AGENT_CWD_MAX);
+
+		value[0] = (uint8_t)mount->kind;
+		value[1] = mount->disk;
+		value[2] = mount->flags;
+		le64_store(value + 8, mount->size);
+		memcpy(value + MOUNT_SIZE, mount->path, len);
+		r = agent_field_add(buf, AGENT_FIELD_MOUNT, value, MOUNT_SIZE + len);
+	}
+	return r;
+}
+
 int agent_spec_encode(struct buf *buf, const struct agent_spec *spec)
 {
 	size_t start = buf->len;
@@ -171,6 +228,10 @@ int agent_spec_encode(struct buf *buf, const struct agent_spec *spec)
 		r = ports_add(buf, spec);
 	if (r == 0)
 		r = numbers_add(buf, spec);
+	if (r == 0)
+		r = caps_add(buf, spec);
+	if (r == 0)
+		r = mounts_add(buf, spec);
 	if (r == 0)
 		r = agent_network_encode(buf, spec);
 	if (r == 0)
@@ -195,7 +256,7 @@ struct decoder {
 	const uint8_t *data;
 	size_t len, pos;
 	uint32_t seen; /* bit a field type */
-	size_t n_args, n_env, n_rlimits, text;
+	size_t n_args, n_env, n_rlimits, n_mounts, text;
 	char **next_arg, **next_env;
 	char *next_text;
 };
@@ -252,6 +313,18 @@ static int string_once(struct decoder *d, const struct field *f, uint32_t max)
 	return r < 0 ? r : string_check(d, f, max);
 }
 
+static int mount_check(struct decoder *d, const struct field *f)
+{
+	const uint8_t *v = f->value;
+	const struct field path = {f->type, v + MOUNT_SIZE, f->len - MOUNT_SIZE};
+
+	if (f->len <= MOUNT_SIZE || v[3] || le32_load(v + 4))
+		return -EPROTO;
+	if (++d->n_mounts > AGENT_MOUNTS_MAX)
+		return -EPROTO;
+	return string_check(d, &path, AGENT_CWD_MAX);
+}
+
 static int field_check(struct decoder *d, const struct field *f)
 {
 	switch (f->type) {
@@ -279,6 +352,10 @@ static int field_check(struct decoder *d, const struct field *f)
 		if (f->len != RLIMIT_SIZE || le32_load(f->value + 4))
 			return -EPROTO;
 		return ++d->n_rlimits > AGENT_RLIMITS_MAX ? -EPROTO : 0;
+	case AGENT_FIELD_CAPS:
+		return once(d, f, CAPS_SIZE, CAPS_SIZE);
+	case AGENT_FIELD_MOUNT:
+		return mount_check(d, f);
 	case AGENT_FIELD_INTERFACE:
 	case AGENT_FIELD_ADDRESS:
 	case AGENT_FIELD_GATEWAY:
@@ -300,6 +377,20 @@ static char *string_take(struct decoder *d, const struct field *f)
 	string[f->len] = '\0';
 	d->next_text += f->len + 1;
 	return string;
+}
+
+static void mount_take(struct decoder *d, const struct field *f, struct agent_spec *spec)
+{
+	const uint8_t *v = f->value;
+	const struct field path = {f->type, v + MOUNT_SIZE, f->len - MOUNT_SIZE};
+
+	spec->mounts[spec->n_mounts++] = (struct agent_mount){
+		.kind = (enum agent_mount_kind)v[0],
+		.disk = v[1],
+		.flags = v[2],
+		.size = le64_load(v + 8),
+		.path = string_take(d, &path),
+	};
 }
 
 static int field_take(struct decoder *d, const struct field *f, struct agent_spec *spec)
@@ -345,6 +436,13 @@ static int field_take(struct decoder *d, const struct field *f, struct agent_spe
 			.soft = le64_load(v + 8),
 			.hard = le64_load(v + 16),
 		};
+		break;
+	case AGENT_FIELD_CAPS:
+		spec->caps_given = true;
+		spec->caps = le64_load(v);
+		break;
+	case AGENT_FIELD_MOUNT:
+		mount_take(d, f, spec);
 		break;
 	case AGENT_FIELD_INTERFACE:
 	case AGENT_FIELD_ADDRESS:

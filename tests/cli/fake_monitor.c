@@ -394,7 +394,7 @@ int main(int argc, char **argv)
 	leave_early(&fake);
 	greet(&fake);
 	if (!hear(&fake, &msg) || msg.type != AGENT_START ||
-		agent_spec_decode(msg.start.data, msg.start.len, &fake.spec) < 0)
+		agent_spec_decode(msg.spec.data, msg.spec.len, &fake.spec) < 0)
 		die("START");
 	misbehave(&fake);
 	dial_streams(&fake);

@@ -52,10 +52,10 @@ static void check_spec(const uint8_t *data, size_t size)
 
 static void check_msg(const struct agent_msg *msg)
 {
-	struct buf buf = BUF_INIT(4096);
+	struct buf buf = BUF_INIT(8192);
 
-	if (msg->type == AGENT_START)
-		check_spec(msg->start.data, msg->start.len);
+	if (msg->type == AGENT_START || msg->type == AGENT_EXEC)
+		check_spec(msg->spec.data, msg->spec.len);
 	else
 		REQUIRE(agent_encode(&buf, msg) == 0);
 	buf_fini(&buf);

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUT_MAX 4096
+#define OUT_MAX 8192
 
 /* Feed @n bytes to a new reader of messages from @peer and take the first. Return:
  * agent_reader_next()'s. */
@@ -22,7 +22,10 @@ static int read_one(enum agent_side peer, const void *data, size_t n, struct age
 	agent_reader_init(&reader, peer);
 	ck_assert_int_eq(pipe(fds), 0);
 	ck_assert_int_eq(write(fds[1], data, n), n);
-	ck_assert_int_eq(agent_reader_fill(&reader, fds[0]), n);
+	for (size_t filled = 0; filled < n; filled += (size_t)r) {
+		r = agent_reader_fill(&reader, fds[0]);
+		ck_assert_int_gt(r, 0);
+	}
 	r = agent_reader_next(&reader, ret);
 	/* Once broken, always broken. */
 	if (r < 0)
@@ -88,6 +91,52 @@ START_TEST(messages_round_trip)
 }
 END_TEST
 
+START_TEST(requests_round_trip)
+{
+	struct agent_msg msg = {.type = AGENT_EXITED, .id = 65535, .exited = {3, 0}};
+	struct agent_msg got = round_trip(AGENT_GUEST, &msg);
+
+	ck_assert_uint_eq(got.id, 65535);
+	msg = (struct agent_msg){.type = AGENT_FREEZE, .id = 1, .freeze.on = true};
+	got = round_trip(AGENT_HOST, &msg);
+	ck_assert_uint_eq(got.id, 1);
+	ck_assert(got.freeze.on);
+	msg.freeze.on = false;
+	ck_assert(!round_trip(AGENT_HOST, &msg).freeze.on);
+
+	msg = (struct agent_msg){.type = AGENT_STATS, .id = 2};
+	ck_assert_uint_eq(round_trip(AGENT_HOST, &msg).id, 2);
+
+	msg = (struct agent_msg){
+		.type = AGENT_ARCHIVE, .id = 3, .archive = {1025, true, "/etc/passwd"}};
+	got = round_trip(AGENT_HOST, &msg);
+	ck_assert_uint_eq(got.archive.port, 1025);
+	ck_assert(got.archive.put);
+	ck_assert_str_eq(got.archive.path, "/etc/passwd");
+	memset(msg.archive.path, '/', AGENT_CWD_MAX);
+	ck_assert_uint_eq(strlen(round_trip(AGENT_HOST, &msg).archive.path), AGENT_CWD_MAX);
+
+	msg = (struct agent_msg){.type = AGENT_RESULT, .id = 4};
+	ck_assert_str_eq(round_trip(AGENT_GUEST, &msg).result.message, "");
+	msg.result = (struct agent_result){ENOENT, "/x: not found"};
+	got = round_trip(AGENT_GUEST, &msg);
+	ck_assert_uint_eq(got.result.code, ENOENT);
+	ck_assert_str_eq(got.result.message, "/x: not found");
+}
+END_TEST
+
+/* Each number has its place. */
+START_TEST(usage_round_trip)
+{
+	struct agent_msg msg = {.type = AGENT_USAGE, .id = 1};
+	struct agent_msg got;
+
+	msg.usage = (struct agent_usage){1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, UINT64_MAX};
+	got = round_trip(AGENT_GUEST, &msg);
+	ck_assert_mem_eq(&got.usage, &msg.usage, sizeof(msg.usage));
+}
+END_TEST
+
 START_TEST(longest_message)
 {
 	struct agent_msg msg = {.type = AGENT_FAILED, .failed.code = 125};
@@ -112,6 +161,16 @@ START_TEST(encoder_refuses)
 		{.type = AGENT_SIGNAL, .signal = {0, false}},
 		{.type = AGENT_SIGNAL, .signal = {65, false}},
 		{.type = AGENT_START},
+		{.type = AGENT_EXEC, .id = 1},
+		{.type = AGENT_STATS},
+		{.type = AGENT_SHUTDOWN, .id = 1},
+		{.type = AGENT_ARCHIVE, .id = 1, .archive = {1025, false, ""}},
+		{.type = AGENT_ARCHIVE, .id = 1, .archive = {1025, false, "etc"}},
+		{.type = AGENT_ARCHIVE, .id = 1, .archive = {0, false, "/"}},
+		{.type = AGENT_ARCHIVE, .id = 1, .archive = {AGENT_PORT, false, "/"}},
+		{.type = AGENT_RESULT, .id = 1, .result = {1, ""}},
+		{.type = AGENT_RESULT, .id = 1, .result = {0, "fine"}},
+		{.type = AGENT_RESULT, .id = 1, .result = {AGENT_ERRNO_MAX + 1, "x"}},
 		{.type = (enum agent_type)99},
 	};
 	struct buf buf = BUF_INIT(OUT_MAX);
@@ -145,7 +204,13 @@ START_TEST(decoder_refuses_headers)
 	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_SHUTDOWN, 1, payload, 0), -EPROTO);
 	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_SHUTDOWN, 0, payload, 1), -EPROTO);
 	ck_assert_int_eq(frame_result(AGENT_HOST, 0, 0, payload, 0), -EPROTO);
-	ck_assert_int_eq(frame_result(AGENT_HOST, 9, 0, payload, 0), -EPROTO);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_USAGE + 1, 1, payload, 0), -EPROTO);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_STATS, 65535, payload, 0), 1);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_STATS, 0, payload, 0), -EPROTO);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_EXEC, 1, payload, 0), 1);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_EXEC, 0, payload, 0), -EPROTO);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_START, 1, payload, 0), -EPROTO);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_RESIZE, 1, payload, 4), 1);
 	ck_assert_int_eq(frame_result(AGENT_HOST, 65535, 0, payload, 0), -EPROTO);
 	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_RESIZE, 0, payload, 3), -EPROTO);
 	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_RESIZE, 0, payload, 5), -EPROTO);
@@ -230,6 +295,46 @@ START_TEST(decoder_refuses_values)
 }
 END_TEST
 
+START_TEST(decoder_refuses_requests)
+{
+	uint8_t p[600] = {1};
+
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_FREEZE, 1, p, 4), 1);
+	p[0] = 2;
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_FREEZE, 1, p, 4), -EPROTO);
+
+	memset(p, 0, sizeof(p));
+	le32_store(p, 1025);
+	memcpy(p + 8, "/a/b", 4);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_ARCHIVE, 1, p, 12), 1);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_ARCHIVE, 1, p, 13), -EPROTO);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_ARCHIVE, 1, p, 8), -EPROTO);
+	p[4] = 2;
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_ARCHIVE, 1, p, 12), -EPROTO);
+	p[4] = 1;
+	p[8] = 'a';
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_ARCHIVE, 1, p, 12), -EPROTO);
+	p[8] = '/';
+	le32_store(p, AGENT_PORT);
+	ck_assert_int_eq(frame_result(AGENT_HOST, AGENT_ARCHIVE, 1, p, 12), -EPROTO);
+
+	memset(p, 0, sizeof(p));
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_RESULT, 1, p, 4), 1);
+	p[4] = 'm';
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_RESULT, 1, p, 5), -EPROTO);
+	p[0] = 1;
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_RESULT, 1, p, 5), 1);
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_RESULT, 1, p, 4), -EPROTO);
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_RESULT, 1, p, 6), -EPROTO);
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_RESULT, 0, p, 5), -EPROTO);
+	le32_store(p, AGENT_ERRNO_MAX + 1);
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_RESULT, 1, p, 5), -EPROTO);
+
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_USAGE, 1, p, 104), 1);
+	ck_assert_int_eq(frame_result(AGENT_GUEST, AGENT_USAGE, 1, p, 96), -EPROTO);
+}
+END_TEST
+
 START_TEST(byte_by_byte)
 {
 	const struct agent_msg sent = {.type = AGENT_EXITED, .exited = {3, 0}};
@@ -283,7 +388,7 @@ START_TEST(largest_frame)
 		r = agent_reader_next(&reader, &msg);
 	}
 	ck_assert_int_eq(r, 1);
-	ck_assert_uint_eq(msg.start.len, AGENT_FRAME_MAX);
+	ck_assert_uint_eq(msg.spec.len, AGENT_FRAME_MAX);
 	agent_reader_fini(&reader);
 	close(fds[0]);
 	close(fds[1]);
@@ -320,6 +425,7 @@ START_TEST(flush_in_parts)
 }
 END_TEST
 
-SUITE("agent", messages_round_trip, longest_message, encoder_refuses, decoder_refuses_headers,
-	decoder_refuses_lengths_at_once, decoder_refuses_hello, decoder_refuses_values,
-	byte_by_byte, largest_frame, flush_in_parts)
+SUITE("agent", messages_round_trip, requests_round_trip, usage_round_trip, longest_message,
+	encoder_refuses, decoder_refuses_headers, decoder_refuses_lengths_at_once,
+	decoder_refuses_hello, decoder_refuses_values, decoder_refuses_requests, byte_by_byte,
+	largest_frame, flush_in_parts)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of protocol/agent.h: the container's specification.
+// Tests of protocol/agent_spec.h: the container's specification.
 #include "base/le.h"
 #include "protocol/agent.h"
 #include "tests/lib/suite.h"
@@ -28,6 +28,11 @@ static struct agent_spec full(void)
 		.wall_clock_ns = 1234567890123456789,
 		.rlimits = {{7, 1, UINT64_MAX}, {15, 0, 0}},
 		.n_rlimits = 2,
+		.caps_given = true,
+		.caps = 1ull << AGENT_CAP_MAX | 1,
+		.mounts = {{AGENT_MOUNT_TMPFS, 0, AGENT_MOUNT_NOEXEC, 1 << 20, "/scratch"},
+			{AGENT_MOUNT_DISK, 25, AGENT_MOUNT_READONLY, 0, "/data"}},
+		.n_mounts = 2,
 	};
 }
 
@@ -57,6 +62,17 @@ START_TEST(round_trip)
 	ck_assert_uint_eq(got.stdout_port, 2);
 	ck_assert_uint_eq(got.stderr_port, UINT32_MAX - 1);
 	ck_assert_uint_eq(got.wall_clock_ns, 1234567890123456789);
+	ck_assert(got.caps_given);
+	ck_assert_uint_eq(got.caps, 1ull << 40 | 1);
+	ck_assert_uint_eq(got.n_mounts, 2);
+	ck_assert_int_eq(got.mounts[0].kind, AGENT_MOUNT_TMPFS);
+	ck_assert_uint_eq(got.mounts[0].flags, AGENT_MOUNT_NOEXEC);
+	ck_assert_uint_eq(got.mounts[0].size, 1 << 20);
+	ck_assert_str_eq(got.mounts[0].path, "/scratch");
+	ck_assert_int_eq(got.mounts[1].kind, AGENT_MOUNT_DISK);
+	ck_assert_uint_eq(got.mounts[1].disk, 25);
+	ck_assert_uint_eq(got.mounts[1].flags, AGENT_MOUNT_READONLY);
+	ck_assert_str_eq(got.mounts[1].path, "/data");
 	ck_assert_uint_eq(got.n_rlimits, 2);
 	ck_assert_uint_eq(got.rlimits[0].resource, 7);
 	ck_assert_uint_eq(got.rlimits[0].soft, 1);
@@ -267,6 +283,16 @@ START_TEST(encoder_refuses)
 	REFUSED(s.rlimits[0].resource = 16);
 	REFUSED(s.rlimits[0].resource = s.rlimits[1].resource);
 	REFUSED(s.rlimits[1].soft = 1);
+	REFUSED(s.caps = 1ull << (AGENT_CAP_MAX + 1));
+	REFUSED(s.caps_given = false);
+	REFUSED(s.n_mounts = AGENT_MOUNTS_MAX + 1);
+	REFUSED(s.mounts[0].path = "relative");
+	REFUSED(s.mounts[0].path = NULL);
+	REFUSED(s.mounts[0].kind = (enum agent_mount_kind)2);
+	REFUSED(s.mounts[0].disk = 1);
+	REFUSED(s.mounts[1].disk = 26);
+	REFUSED(s.mounts[1].size = 1);
+	REFUSED(s.mounts[0].flags = 4);
 }
 END_TEST
 
@@ -280,10 +306,10 @@ START_TEST(too_large)
 	memset(big, 'x', sizeof(big) - 1);
 	ck_assert_int_eq(agent_spec_encode(&buf, &spec), -EMSGSIZE);
 	ck_assert_uint_eq(buf.len, 0);
-	ck_assert_int_eq(agent_encode_start(&buf, &spec), -EMSGSIZE);
+	ck_assert_int_eq(agent_encode_spec(&buf, 0, &spec), -EMSGSIZE);
 	ck_assert_uint_eq(buf.len, 0);
 	big[sizeof(big) - 100] = '\0';
-	ck_assert_int_eq(agent_encode_start(&buf, &spec), 0);
+	ck_assert_int_eq(agent_encode_spec(&buf, 0, &spec), 0);
 	ck_assert_uint_eq(le32_load(buf.data), buf.len - AGENT_HEADER_SIZE);
 	ck_assert_uint_eq(le16_load(buf.data + 4), AGENT_START);
 	buf_fini(&buf);
@@ -367,6 +393,34 @@ START_TEST(decoder_refuses_fields)
 	memset(v, 0, sizeof(v));
 	v[4] = 1;
 	ck_assert_int_eq(decode_with(AGENT_FIELD_RLIMIT, v, 24, 1), -EPROTO);
+	memset(v, 0, sizeof(v));
+	ck_assert_int_eq(decode_with(AGENT_FIELD_CAPS, v, 8, 1), 0);
+	ck_assert_int_eq(decode_with(AGENT_FIELD_CAPS, v, 8, 2), -EPROTO);
+	ck_assert_int_eq(decode_with(AGENT_FIELD_CAPS, v, 7, 1), -EPROTO);
+	v[7] = 1;
+	ck_assert_int_eq(decode_with(AGENT_FIELD_CAPS, v, 8, 1), -EPROTO);
+}
+END_TEST
+
+START_TEST(decoder_refuses_mounts)
+{
+	uint8_t v[5000] = {0};
+
+	memset(v + 16, '/', sizeof(v) - 16);
+	ck_assert_int_eq(decode_with(AGENT_FIELD_MOUNT, v, 17, AGENT_MOUNTS_MAX), 0);
+	ck_assert_int_eq(decode_with(AGENT_FIELD_MOUNT, v, 17, AGENT_MOUNTS_MAX + 1), -EPROTO);
+	ck_assert_int_eq(decode_with(AGENT_FIELD_MOUNT, v, 16, 1), -EPROTO);
+	ck_assert_int_eq(decode_with(AGENT_FIELD_MOUNT, v, 3, 1), -EPROTO);
+	ck_assert_int_eq(decode_with(AGENT_FIELD_MOUNT, v, 16 + AGENT_CWD_MAX, 1), 0);
+	ck_assert_int_eq(decode_with(AGENT_FIELD_MOUNT, v, 17 + AGENT_CWD_MAX, 1), -EPROTO);
+	v[18] = 0;
+	ck_assert_int_eq(decode_with(AGENT_FIELD_MOUNT, v, 20, 1), -EPROTO);
+	v[18] = '/';
+	for (int i = 0; i < 8; i++) {
+		memset(v, 0, 16);
+		v[i] = 255;
+		ck_assert_int_eq(decode_with(AGENT_FIELD_MOUNT, v, 20, 1), -EPROTO);
+	}
 }
 END_TEST
 
@@ -457,6 +511,6 @@ START_TEST(most_fields)
 END_TEST
 
 SUITE("agent_spec", round_trip, defaults, terminal, encoder_refuses, too_large,
-	decoder_refuses_fields, decoder_refuses_both_kinds_of_streams, decoder_needs_an_argument,
-	decoder_refuses_cuts, decoder_refuses_header_faults, most_fields, network,
-	bad_network_is_not_sent, bad_network_is_not_taken)
+	decoder_refuses_fields, decoder_refuses_mounts, decoder_refuses_both_kinds_of_streams,
+	decoder_needs_an_argument, decoder_refuses_cuts, decoder_refuses_header_faults, most_fields,
+	network, bad_network_is_not_sent, bad_network_is_not_taken)
