@@ -449,6 +449,24 @@ void virtio_mmio_fini(struct virtio_mmio *m)
 	m->dev->transport_data = NULL;
 }
 
+void virtio_mmio_pause(struct virtio_mmio *m)
+{
+	if (!m->running || atomic_load(&m->dev->broken))
+		return;
+	m->dev->ops->quiesce(m->dev);
+	for (unsigned int i = 0; i < m->dev->queue_count; i++)
+		m->dev->queues[i].held = true;
+}
+
+void virtio_mmio_resume(struct virtio_mmio *m)
+{
+	for (unsigned int i = 0; i < m->dev->queue_count; i++) {
+		m->dev->queues[i].held = false;
+		if (m->running)
+			mmio_ring(m->queues[i].kick_fd);
+	}
+}
+
 int virtio_mmio_queue_fd(const struct virtio_mmio *m, unsigned int queue)
 {
 	return m->queues[queue].kick_fd;

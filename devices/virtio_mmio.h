@@ -116,6 +116,20 @@ int virtio_mmio_init(struct virtio_mmio *m, struct virtio_dev *dev, const struct
 void virtio_mmio_fini(struct virtio_mmio *m);
 
 /*
+ * virtio_mmio_pause() - quiesce the device and hold its queues: guest memory is still from here on
+ *
+ * Host events and timers may go on to call the device; it finds its queues empty. The config space
+ * may still change.
+ *
+ * virtio_mmio_resume() - let the queues go and serve each once, which also starts again the timers
+ *	that quiescing has stopped. Also without a pause before it
+ *
+ * Context: loop, vCPUs stopped.
+ */
+void virtio_mmio_pause(struct virtio_mmio *m);
+void virtio_mmio_resume(struct virtio_mmio *m);
+
+/*
  * virtio_mmio_queue_fd() - the eventfd that kicks queue @queue
  * @queue:	below dev->queue_count
  *
@@ -128,8 +142,8 @@ int virtio_mmio_queue_fd(const struct virtio_mmio *m, unsigned int queue);
 /*
  * virtio_mmio_save() - append the slot's state to @out: registers, queues, device
  *
- * Quiesces the device first, so what is in guest memory afterwards belongs to this state. Nothing
- * stops: the device goes on when the vCPUs do. A reader finds the end of the state by itself only
+ * Quiesces the device first. After virtio_mmio_pause() guest memory stays as this state has it; the
+ * device goes on with virtio_mmio_resume(). A reader finds the end of the state by itself only
  * through the length that @out grew by.
  *
  * Return: 0 or -errno; then @out may hold a part. Context: loop, vCPUs stopped.

@@ -198,7 +198,7 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	uint16_t avail_idx, head;
 	int r;
 
-	if (!q->ready)
+	if (!q->ready || q->held)
 		return 0;
 	avail_idx = shared_load_acquire(&q->avail->idx);
 	if (avail_idx == q->last_avail)
@@ -259,13 +259,13 @@ bool virtq_should_signal(struct virtq *q)
 void virtq_quiet(struct virtq *q)
 {
 	/* With EVENT_IDX the old wish lies behind us, and the driver stays quiet by itself. */
-	if (q->ready && !q->event_idx)
+	if (q->ready && !q->held && !q->event_idx)
 		shared_store(&q->used->flags, VRING_USED_F_NO_NOTIFY);
 }
 
 bool virtq_listen(struct virtq *q)
 {
-	if (!q->ready)
+	if (!q->ready || q->held)
 		return false;
 	if (q->event_idx)
 		shared_store(virtq_avail_event(q), q->last_avail);
@@ -278,5 +278,5 @@ bool virtq_listen(struct virtq *q)
 
 bool virtq_pending(const struct virtq *q)
 {
-	return q->ready && shared_load_acquire(&q->avail->idx) != q->last_avail;
+	return q->ready && !q->held && shared_load_acquire(&q->avail->idx) != q->last_avail;
 }

@@ -62,6 +62,8 @@ struct guest_mem;
  * @size, @desc_gpa, @avail_gpa, @used_gpa: what the driver wants; untrusted; set by the transport
  *		before virtq_start()
  * @ready:	the queue is started
+ * @held:	the VM is paused: nothing is taken from the queue, nothing said to the driver; set
+ *		and cleared by the transport
  *
  * The rest is valid while ready. last_avail: next avail entry to take. used_idx: next used entry
  * to fill. used_signalled: used_idx when the driver was last asked whether it wants to know.
@@ -72,6 +74,7 @@ struct virtq {
 	uint16_t size_max;
 	uint16_t size;
 	bool ready;
+	bool held;
 	uint64_t desc_gpa;
 	uint64_t avail_gpa;
 	uint64_t used_gpa;
@@ -129,11 +132,11 @@ void virtq_stop(struct virtq *q);
  * virtq_pop() - take the next chain
  * @chain:	has a meaning only when 1 is returned
  *
- * Return: 1; 0 when there is none, or the queue isn't ready; -EPROTO when the ring is broken: an
- * avail index that jumped, more chains in flight than the queue holds, a head or next beyond the
- * table, a chain longer than the queue or VIRTQ_CHAIN_MAX (so also a loop), a readable buffer
- * after a writable one, a buffer that is empty or not RAM, lengths that add up beyond 32 bits, an
- * indirect table that wasn't negotiated, is nested, has a next, or a length that is not a
+ * Return: 1; 0 when there is none, or the queue isn't ready or is held; -EPROTO when the ring is
+ * broken: an avail index that jumped, more chains in flight than the queue holds, a head or next
+ * beyond the table, a chain longer than the queue or VIRTQ_CHAIN_MAX (so also a loop), a readable
+ * buffer after a writable one, a buffer that is empty or not RAM, lengths that add up beyond 32
+ * bits, an indirect table that wasn't negotiated, is nested, has a next, or a length that is not a
  * multiple of 16.
  */
 int virtq_pop(struct virtq *q, struct virtq_chain *chain);
@@ -177,5 +180,5 @@ bool virtq_should_signal(struct virtq *q);
 void virtq_quiet(struct virtq *q);
 bool virtq_listen(struct virtq *q);
 
-/* virtq_pending() - is an entry waiting? A bad index counts as one: virtq_pop() will tell. */
+/* virtq_pending() - is there an entry to take? A bad index counts as one: virtq_pop() will tell. */
 bool virtq_pending(const struct virtq *q);

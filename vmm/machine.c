@@ -124,6 +124,18 @@ void machine_fini(struct machine *machine)
 	}
 }
 
+void machine_pause(struct machine *machine)
+{
+	for (unsigned int i = 0; i < machine->slot_count; i++)
+		virtio_mmio_pause(&machine->slots[i].mmio);
+}
+
+void machine_resume(struct machine *machine)
+{
+	for (unsigned int i = 0; i < machine->slot_count; i++)
+		virtio_mmio_resume(&machine->slots[i].mmio);
+}
+
 int machine_power_button(struct machine *machine)
 {
 	return arch_power_button(machine->vm);

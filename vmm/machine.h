@@ -65,6 +65,15 @@ int machine_ctrl_alt_del(struct machine *machine);
 int machine_new_generation(struct machine *machine);
 
 /*
+ * machine_pause(), machine_resume() - stop all devices from touching guest memory; let them go on
+ *
+ * What was under way is finished first; what waits for a rate limit or a timer waits on.
+ * Context: loop, vCPUs parked (vcpu_pause_all()); machine_resume() before they go on.
+ */
+void machine_pause(struct machine *machine);
+void machine_resume(struct machine *machine);
+
+/*
  * machine_fini() - write out what devices hold, give back the terminal, remove sockets, free
  *
  * Harmless on a zeroed or half-built machine. Context: after vcpu_stop_all().

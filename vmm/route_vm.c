@@ -103,6 +103,7 @@ static void on_paused(void *ctx)
 {
 	struct monitor *monitor = ctx;
 
+	machine_pause(&monitor->machine);
 	monitor->state = MONITOR_PAUSED;
 	monitor->metrics.now[METRIC_PAUSE_US] = now_us() - monitor->pause_began_us;
 	for (unsigned int i = 0; i < monitor->waiter_count; i++) {
@@ -137,6 +138,7 @@ static int resume_vm(struct route_call *call, struct err *err)
 	struct monitor *monitor = call->monitor;
 	uint64_t began = now_us();
 
+	machine_resume(&monitor->machine);
 	vcpu_resume_all(&monitor->vm);
 	monitor->state = MONITOR_RUNNING;
 	for (unsigned int i = 0; i < monitor->waiter_count; i++) {

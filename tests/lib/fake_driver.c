@@ -113,6 +113,21 @@ void fake_driver_reset(struct fake_driver *f)
 	f->later = 0;
 }
 
+void fake_driver_pause(struct fake_driver *f)
+{
+	f->dev->ops->quiesce(f->dev);
+	for (unsigned int i = 0; i < f->dev->queue_count; i++)
+		f->dev->queues[i].held = true;
+}
+
+void fake_driver_resume(struct fake_driver *f)
+{
+	for (unsigned int i = 0; i < f->dev->queue_count; i++)
+		f->dev->queues[i].held = false;
+	for (unsigned int i = 0; i < f->dev->queue_count; i++)
+		fake_kick(f, i);
+}
+
 void fake_kick(struct fake_driver *f, unsigned int queue)
 {
 	f->later |= 1U << queue;

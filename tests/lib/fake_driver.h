@@ -68,6 +68,9 @@ void fake_queue_attach(const struct fake_queue *fq, struct virtq *q);
 int fake_driver_start(struct fake_driver *f, struct virtio_dev *dev, uint64_t features);
 /* Reset the device as a transport does. */
 void fake_driver_reset(struct fake_driver *f);
+/* Pause and resume the device as a transport does; resuming notifies each queue. */
+void fake_driver_pause(struct fake_driver *f);
+void fake_driver_resume(struct fake_driver *f);
 /* Notify @queue unless the device is broken, and again as long as the device asks for it. */
 void fake_kick(struct fake_driver *f, unsigned int queue);
 

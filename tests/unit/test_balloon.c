@@ -472,6 +472,20 @@ START_TEST(quiesce_puts_statistics_back)
 }
 END_TEST
 
+START_TEST(statistics_go_on_after_a_pause)
+{
+	with_stats();
+	send_stats(0, 1);
+	fake_driver_pause(&f);
+	after_a_second();
+	expect_not_used(2);
+	fake_driver_resume(&f);
+	expect_not_used(2);
+	after_a_second();
+	expect_used(2);
+}
+END_TEST
+
 START_TEST(save_and_load)
 {
 	const uint8_t bad[16] = {1, 2}; /* 513 pages */
@@ -640,6 +654,7 @@ SUITE_CASES("balloon", setup, teardown, {pages_go_in_runs}, {a_list_in_pieces}, 
 	{list_to_write, 2}, {deflating_gives_nothing_back}, {a_notify_is_bounded}, {target},
 	{config_space}, {reported_pages}, {report_to_read}, {queue_that_was_not_negotiated},
 	{poison}, {statistics}, {statistics_too_long}, {statistics_twice}, {polling},
-	{nothing_late, 2}, {quiesce_puts_statistics_back}, {save_and_load}, {target_beyond_memory},
-	{names}, {host_pages_read_as_zeroes, ARRAY_SIZE(ranges)}, {host_only_whole_pages},
+	{nothing_late, 2}, {quiesce_puts_statistics_back}, {statistics_go_on_after_a_pause},
+	{save_and_load}, {target_beyond_memory}, {names},
+	{host_pages_read_as_zeroes, ARRAY_SIZE(ranges)}, {host_only_whole_pages},
 	{host_large_pages}, {host_list_of_pieces_full})

@@ -769,6 +769,45 @@ START_TEST(limits)
 }
 END_TEST
 
+/* Nothing is served in a pause, neither when the limit lets it pass nor when it is lifted. */
+START_TEST(paused_while_limited)
+{
+	const struct rate_limit_config never = {.bytes = {512, UINT64_MAX, 0}},
+				       soon = {.ops = {1, 1, 0}};
+
+	setup(false);
+	ck_assert_int_eq(blk_set_limits(dev, &never), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		offer(VIRTIO_BLK_T_IN, 0, 512);
+	fake_kick(&f, 0);
+	ck_assert_uint_eq(disk->counts[DISK_READ], 1);
+	fake_driver_pause(&f);
+	ck_assert_int_eq(blk_set_limits(dev, &soon), 0);
+	for (unsigned int i = 0; i < 5; i++) {
+		poll(NULL, 0, 2);
+		loop_step(&loop);
+	}
+	ck_assert_int_eq(blk_set_limits(dev, NULL), 0);
+	ck_assert_uint_eq(disk->counts[DISK_READ], 1);
+	fake_driver_resume(&f);
+	ck_assert_uint_eq(disk->counts[DISK_READ], 4);
+	/* And the timer goes on. */
+	ck_assert_int_eq(blk_set_limits(dev, &(struct rate_limit_config){.ops = {1, 20, 0}}), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		offer(VIRTIO_BLK_T_IN, 0, 512);
+	fake_kick(&f, 0);
+	fake_driver_pause(&f);
+	fake_driver_resume(&f);
+	ck_assert_uint_lt(disk->counts[DISK_READ], 7);
+	for (unsigned int i = 0; i < 5000 && disk->counts[DISK_READ] < 7; i++) {
+		poll(NULL, 0, 1);
+		loop_step(&loop);
+	}
+	ck_assert_uint_eq(disk->counts[DISK_READ], 7);
+	teardown();
+}
+END_TEST
+
 /* Saved and loaded */
 
 START_TEST(saves_and_loads)
@@ -811,4 +850,4 @@ SUITE_CASES("blk", NULL, NULL, {config_space}, {reads}, {writes_and_flushes},
 	{quiesce_answers_all}, {whole_queue_twice}, {no_status}, {short_header}, {bad_ring},
 	{discards}, {writes_zeroes}, {bad_ranges, 2}, {ranges_change_while_checked}, {cache_modes},
 	{queues}, {as_many_in_flight_as_the_queue_holds}, {one_commit_a_round}, {resizes},
-	{exchanges_the_disk}, {limits}, {saves_and_loads})
+	{exchanges_the_disk}, {limits}, {paused_while_limited}, {saves_and_loads})

@@ -219,6 +219,35 @@ START_TEST(reset_while_limited)
 }
 END_TEST
 
+/* What waited for the limiter waits through a pause, and comes after it. */
+START_TEST(paused_while_limited)
+{
+	limit();
+	fake_driver_pause(&f);
+	nanosleep(&(struct timespec){.tv_nsec = 110000000}, NULL);
+	loop_step(&loop);
+	fake_kick(&f, 0);
+	expect_nothing();
+	fake_driver_resume(&f);
+	expect_used(32);
+}
+END_TEST
+
+/* Resumed before there are tokens: the timer goes on, too. */
+START_TEST(paused_shortly_while_limited)
+{
+	limit();
+	fake_driver_pause(&f);
+	fake_driver_resume(&f);
+	expect_nothing();
+	nanosleep(&(struct timespec){.tv_nsec = 110000000}, NULL);
+	loop_step(&loop);
+	ck_assert_uint_eq(f.later, 1);
+	fake_kick(&f, 0);
+	expect_used(32);
+}
+END_TEST
+
 START_TEST(no_config_space)
 {
 	uint64_t value = UINT64_MAX;
@@ -245,4 +274,5 @@ END_TEST
 
 SUITE_CASES("rng", setup, teardown, {fills}, {a_request_is_bounded}, {a_notify_is_bounded},
 	{failing_source}, {readable_buffer}, {bad_ring}, {limited}, {lifting_the_limit_resumes},
-	{reset_while_limited}, {no_config_space}, {host_source})
+	{reset_while_limited}, {paused_while_limited}, {paused_shortly_while_limited},
+	{no_config_space}, {host_source})

@@ -649,6 +649,69 @@ START_TEST(end_takes_what_was_sent)
 }
 END_TEST
 
+static void pause_it(void *arg)
+{
+	virtio_mmio_pause(&m);
+}
+
+static void resume_it(void *arg)
+{
+	virtio_mmio_resume(&m);
+}
+
+/* Quiesced once, then not a byte of guest memory changes, whatever kicks; all of it is made up for.
+ */
+START_TEST(paused)
+{
+	const struct fake_buf buf = {FAKE_RAM_GPA, 16, false};
+
+	setup();
+	go();
+	fake_add(&f.queues[0], &buf, 1);
+	loop_call(&loop, pause_it, NULL);
+	ck_assert_int_eq(probe.quiesced, 1);
+	ck_assert_uint_eq(f.queues[0].used->idx, 1);
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		fake_add(&f.queues[i], &buf, 1);
+		wr(VIRTIO_MMIO_QUEUE_NOTIFY, i);
+	}
+	sync_loop();
+	ck_assert_uint_eq(f.queues[0].used->idx, 1);
+	ck_assert_uint_eq(f.queues[1].used->idx, 0);
+	loop_call(&loop, resume_it, NULL);
+	sync_loop();
+	ck_assert_uint_eq(f.queues[0].used->idx, 2);
+	ck_assert_uint_eq(f.queues[1].used->idx, 1);
+	/* A reset lets go as well. */
+	loop_call(&loop, pause_it, NULL);
+	status(0);
+	probe.activated = 0;
+	go();
+	ck_assert(!probe.queues[0].held);
+	teardown();
+}
+END_TEST
+
+START_TEST(pause_of_a_device_that_is_not_up)
+{
+	setup();
+	prepare();
+	loop_call(&loop, pause_it, NULL);
+	ck_assert_int_eq(probe.quiesced, 0);
+	status(ACK | DRIVER | FEATURES_OK | DRIVER_OK);
+	ck_assert(probe.activated && !probe.queues[0].held);
+	loop_call(&loop, resume_it, NULL);
+	/* Broken: it rests. */
+	f.queues[0].avail->idx = 100;
+	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	sync_loop();
+	loop_call(&loop, pause_it, NULL);
+	ck_assert_int_eq(probe.quiesced, 0);
+	loop_call(&loop, resume_it, NULL);
+	teardown();
+}
+END_TEST
+
 /* Several vCPUs do all at once what they shouldn't; the sanitizers watch. */
 static void *storm(void *arg)
 {
@@ -992,6 +1055,7 @@ SUITE("virtio_mmio", identity, config_space, wrong_widths, brings_up, queue_is_o
 	features_before_driver, queues_before_features_ok, queues_are_frozen,
 	ready_queue_keeps_its_address, failed_driver, kick_and_interrupt, kick_by_eventfd,
 	kicks_for_nothing, reset_and_again, bad_queue_size, bad_queue_address, activation_refused,
-	broken_while_running, loop_has_ended, end_takes_what_was_sent, storms, kicks_add_up,
-	config_changes, config_reads_are_whole, many_queues, goes_on_after_load,
-	load_of_a_driver_half_way, load_of_a_broken_device, load_refuses)
+	broken_while_running, loop_has_ended, end_takes_what_was_sent, paused,
+	pause_of_a_device_that_is_not_up, storms, kicks_add_up, config_changes,
+	config_reads_are_whole, many_queues, goes_on_after_load, load_of_a_driver_half_way,
+	load_of_a_broken_device, load_refuses)

@@ -499,6 +499,30 @@ START_TEST(quiesce_takes_what_was_sent)
 }
 END_TEST
 
+/* What the host sends in a pause waits in its socket; guest memory stays as it is. */
+START_TEST(host_data_waits_for_the_end_of_a_pause)
+{
+	uint64_t before = 0, after = 0;
+	int fd;
+
+	setup();
+	fd = connected();
+	fake_driver_pause(&f);
+	for (uint64_t i = 0; i < FAKE_RAM_SIZE; i++)
+		before += f.ram[i] * (i % 251 + 1);
+	ck_assert_int_eq(write(fd, "later", 5), 5);
+	loop_step(&loop);
+	fake_kick(&f, VSOCK_RX);
+	for (uint64_t i = 0; i < FAKE_RAM_SIZE; i++)
+		after += f.ram[i] * (i % 251 + 1);
+	ck_assert_uint_eq(before, after);
+	fake_driver_resume(&f);
+	expect_data("later");
+	close(fd);
+	teardown();
+}
+END_TEST
+
 /* Host connections */
 
 START_TEST(host_connects)
@@ -813,8 +837,8 @@ SUITE("vsock", config_space, guest_connects_and_talks, framing_means_nothing, re
 	packets_take_turns, host_half_closes, host_closes_with_data_under_way,
 	host_goes_away_after_half_close, guest_half_closes, guest_stops_receiving,
 	guest_closes_with_a_full_ring, guest_resets_with_a_full_ring, device_reset_with_a_full_ring,
-	quiesce_takes_what_was_sent, host_connects, host_connection_refused, data_before_response,
-	greeting_fails, guest_does_not_answer, host_waits_for_the_driver, most_connections,
-	refusals_wait_for_buffers, request_for_a_connection_that_stands, unknown_op,
-	packet_shorter_than_a_header, payload_shorter_than_told, rx_buffer_too_small,
-	rx_buffer_without_room_for_data, bad_ring)
+	quiesce_takes_what_was_sent, host_data_waits_for_the_end_of_a_pause, host_connects,
+	host_connection_refused, data_before_response, greeting_fails, guest_does_not_answer,
+	host_waits_for_the_driver, most_connections, refusals_wait_for_buffers,
+	request_for_a_connection_that_stands, unknown_op, packet_shorter_than_a_header,
+	payload_shorter_than_told, rx_buffer_too_small, rx_buffer_without_room_for_data, bad_ring)
