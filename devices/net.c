@@ -244,8 +244,10 @@ static void net_quiesce(struct virtio_dev *dev)
 {
 	struct net *net = to_net(dev);
 
-	for (unsigned int i = 0; i < net->pair_count && net->active; i++)
-		net_tx_run(net, i);
+	/* All that a queue can hold; what the limit or the nic refuses stays in it. */
+	for (unsigned int i = 0; i < net->pair_count; i++)
+		for (unsigned int n = 0; n < NET_QUEUE_SIZE && net->active; n += NET_BUDGET)
+			net_tx_run(net, i);
 	/* A frame held is lost, which a network may do. */
 	for (unsigned int i = 0; i < net->pair_count && net->active; i++)
 		net_rx_put_back(net, i);
@@ -359,8 +361,12 @@ int net_set_limits(struct virtio_dev *dev, const struct rate_limit_config *rx,
 	const struct rate_limit_config *tx)
 {
 	struct net *net = to_net(dev);
-	int r = rx ? rate_limit_set(&net->rx_limit, rx) : 0;
+	int r = rx ? rate_limit_prepare(&net->rx_limit, rx) : 0;
 
+	if (!r && tx)
+		r = rate_limit_prepare(&net->tx_limit, tx);
+	if (!r && rx)
+		r = rate_limit_set(&net->rx_limit, rx);
 	if (!r && tx)
 		r = rate_limit_set(&net->tx_limit, tx);
 	return r;

@@ -36,7 +36,7 @@ int net_new(struct loop *loop, struct nic *nic, const struct net_config *config,
  * @rx, @tx:	of what the guest receives and sends, a frame an operation, all pairs together;
  *		NULL leaves that one as it is, all zero lifts it
  *
- * Return: 0 or -errno. Context: loop.
+ * Return: 0, or -errno with neither changed. Context: loop.
  */
 int net_set_limits(struct virtio_dev *dev, const struct rate_limit_config *rx,
 	const struct rate_limit_config *tx);

@@ -140,22 +140,30 @@ void rate_limit_init(struct rate_limit *limit, struct loop *loop, rate_limit_fn 
 	*limit = (struct rate_limit){.loop = loop, .timer.src.fd = -1, .resume = resume};
 }
 
+static bool limits(const struct rate_limit_config *config)
+{
+	return config && (config_limits(&config->bytes) || config_limits(&config->ops));
+}
+
+int rate_limit_prepare(struct rate_limit *limit, const struct rate_limit_config *config)
+{
+	if (!limits(config) || limit->timer.fn)
+		return 0;
+	return loop_timer_init(limit->loop, &limit->timer, on_timer);
+}
+
 int rate_limit_set(struct rate_limit *limit, const struct rate_limit_config *config)
 {
 	static const struct rate_limit_config none;
 	bool waiting = limit->waiting;
+	bool limited = limits(config);
 	uint64_t now_ns = now();
-	bool limited;
-	int r;
+	int r = rate_limit_prepare(limit, config);
 
+	if (r < 0)
+		return r;
 	if (!config)
 		config = &none;
-	limited = config_limits(&config->bytes) || config_limits(&config->ops);
-	if (limited && !limit->timer.fn) {
-		r = loop_timer_init(limit->loop, &limit->timer, on_timer);
-		if (r < 0)
-			return r;
-	}
 	rate_limit_stop(limit);
 	if (!limited)
 		loop_timer_fini(limit->loop, &limit->timer);

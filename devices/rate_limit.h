@@ -93,6 +93,14 @@ void rate_limit_init(struct rate_limit *limit, struct loop *loop, rate_limit_fn 
  */
 int rate_limit_set(struct rate_limit *limit, const struct rate_limit_config *config);
 
+/*
+ * rate_limit_prepare() - make sure that rate_limit_set() with the same @config can't fail, for who
+ * changes several limits together
+ *
+ * Return: 0 or -errno; no limit is changed. Context: loop.
+ */
+int rate_limit_prepare(struct rate_limit *limit, const struct rate_limit_config *config);
+
 /* rate_limit_stop() - nothing waits any more: no resume follows. Context: loop. */
 void rate_limit_stop(struct rate_limit *limit);
 

@@ -6,6 +6,10 @@
 
 #include "tests/lib/net_guest.h"
 
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 START_TEST(what_the_guest_finds)
 {
 	uint8_t config[16];
@@ -428,10 +432,36 @@ START_TEST(reset_while_limited)
 }
 END_TEST
 
+/* Both or neither: descriptors for the timer of only one. */
+START_TEST(limits_together)
+{
+	struct rlimit old, few;
+	int next = dup(0);
+
+	close(next);
+	ck_assert_int_ge(next, 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){(rlim_t)next + 1, old.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(net_set_limits(dev, &limit, &limit), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	post(RX, 64, 2048);
+	for (int i = 0; i < 3; i++)
+		fake_nic_arrive(host, 0, 1200, 1);
+	fake_nic_ready(host, 0);
+	ck_assert_uint_eq(host->waiting_count, 0);
+	for (int i = 0; i < 3; i++)
+		send_frame(&(struct virtio_net_hdr_v1){0}, 1200, 1);
+	ck_assert_uint_eq(host->sent_count, 3);
+	ck_assert_int_eq(net_set_limits(dev, &limit, &limit), 0);
+}
+END_TEST
+
 SUITE_CASES("net", setup, teardown, {what_the_guest_finds}, {plain_nic}, {sends},
 	{sends_from_pieces}, {a_batch_is_one_interrupt}, {a_notify_is_bounded},
 	{a_full_host_holds_back}, {header, ARRAY_SIZE(headers)}, {header_is_cleaned},
 	{checksums_not_negotiated}, {tx_without_header}, {tx_writable}, {tx_bad_ring},
 	{rx_readable}, {rx_shorter_than_a_header}, {rx_bad_ring}, {needs_the_first_pair},
 	{reset_in_the_middle}, {host_gone_while_sending}, {host_gone_while_receiving},
-	{host_gone_before_the_driver}, {tx_limit}, {rx_limit}, {reset_while_limited})
+	{host_gone_before_the_driver}, {tx_limit}, {rx_limit}, {reset_while_limited},
+	{limits_together})

@@ -65,8 +65,34 @@ START_TEST(merged)
 }
 END_TEST
 
+/* Stands between the device and virtq_push(), which writes used.idx. */
+static unsigned int publications;
+
+void __real_virtq_push(struct virtq *q, uint16_t head, uint32_t len);
+void __wrap_virtq_push(struct virtq *q, uint16_t head, uint32_t len);
+
+void __wrap_virtq_push(struct virtq *q, uint16_t head, uint32_t len)
+{
+	publications++;
+	__real_virtq_push(q, head, len);
+}
+
 /* The driver must find all buffers of a frame when it finds the first. */
 START_TEST(merged_appears_at_once)
+{
+	restart(GSO);
+	post(RX, 64, 2048);
+	publications = 0;
+	arrive(60000, 7);
+	ck_assert_uint_eq(f.queues[RX].used->idx, 30);
+	ck_assert_uint_eq(publications, 1);
+	arrive(60, 8);
+	ck_assert_uint_eq(f.queues[RX].used->idx, 31);
+	ck_assert_uint_eq(publications, 2);
+}
+END_TEST
+
+START_TEST(parts_appear_with_the_last)
 {
 	struct virtq q = dev->queues[RX];
 
@@ -416,6 +442,32 @@ START_TEST(quiesce)
 }
 END_TEST
 
+/* However much is in it. */
+START_TEST(quiesce_empties_the_queue)
+{
+	uint64_t gpa = fake_alloc(&f, NIC_HEADER + 60, 16);
+
+	for (int i = 0; i < NET_QUEUE_SIZE; i++)
+		fake_add(&f.queues[TX], &(struct fake_buf){gpa, NIC_HEADER + 60, false}, 1);
+	dev->ops->quiesce(dev);
+	ck_assert_uint_eq(host->sent_count, NET_QUEUE_SIZE);
+	ck_assert_uint_eq(f.queues[TX].used->idx, NET_QUEUE_SIZE);
+	ck_assert_uint_eq(dev->queues[TX].last_avail, NET_QUEUE_SIZE);
+}
+END_TEST
+
+/* What can't go stays in the queue, to be sent by whoever loads it. */
+START_TEST(quiesce_of_a_full_host)
+{
+	host->blocked = true;
+	for (int i = 0; i < 3; i++)
+		send_frame(&(struct virtio_net_hdr_v1){0}, 60, 1);
+	dev->ops->quiesce(dev);
+	ck_assert_uint_eq(dev->queues[TX].last_avail, 0);
+	no_used(TX);
+}
+END_TEST
+
 START_TEST(saved_and_loaded)
 {
 	static const uint8_t two[2] = {2}, csum[8] = {2}, other[6] = {2, 9, 9, 9, 9, 9};
@@ -461,8 +513,9 @@ START_TEST(bad_state)
 END_TEST
 
 SUITE_CASES("net_rx", setup, teardown, {one_buffer}, {merged}, {merged_appears_at_once},
-	{many_frames}, {little_room}, {room_runs_short}, {no_buffers}, {not_mergeable},
-	{longer_than_told}, {control, ARRAY_SIZE(commands)}, {control_without_answer},
-	{control_without_command}, {control_queue_without_pairs}, {pairs},
+	{parts_appear_with_the_last}, {many_frames}, {little_room}, {room_runs_short}, {no_buffers},
+	{not_mergeable}, {longer_than_told}, {control, ARRAY_SIZE(commands)},
+	{control_without_answer}, {control_without_command}, {control_queue_without_pairs}, {pairs},
 	{pairs_that_the_host_refuses}, {pairs_without_queues}, {offloads}, {address}, {quiesce},
-	{saved_and_loaded}, {bad_state, ARRAY_SIZE(spoilt)})
+	{quiesce_empties_the_queue}, {quiesce_of_a_full_host}, {saved_and_loaded},
+	{bad_state, ARRAY_SIZE(spoilt)})
