@@ -84,6 +84,7 @@ struct balloon {
 	uint32_t present;
 	uint64_t values[BALLOON_STAT_COUNT];
 	uint64_t released_bytes;
+	uint64_t counters[BALLOON_COUNTERS];
 	unsigned int page_count;
 	uint8_t *pages[BALLOON_BATCH];
 	struct virtq_chain chain;
@@ -245,6 +246,7 @@ static const char *serve_reporting(struct balloon *b)
 		return NULL;
 	for (unsigned int i = 0; i < chain->in_count; i++)
 		release(b, chain->iov[i].iov_base, chain->iov[i].iov_len);
+	b->counters[BALLOON_FREE_PAGES_BYTES] += chain->in_len;
 	return NULL;
 }
 
@@ -275,6 +277,12 @@ static const char *serve_stats(struct balloon *b, struct virtq *q)
 	return NULL;
 }
 
+static void broken(struct balloon *b, unsigned int queue, const char *why)
+{
+	b->counters[b->roles[queue] == ROLE_STATS ? BALLOON_STATS_BROKEN : BALLOON_BROKEN]++;
+	virtio_dev_broken(&b->dev, why);
+}
+
 /* Serve one chain of queue @queue. Return: its cost in pages, or -1 if the device is broken. */
 static int serve(struct balloon *b, unsigned int queue)
 {
@@ -284,22 +292,26 @@ static int serve(struct balloon *b, unsigned int queue)
 
 	switch (b->roles[queue]) {
 	case ROLE_INFLATE:
+		b->counters[BALLOON_INFLATES]++;
 		wrong = serve_inflate(b);
 		cost += (int)(b->chain.out_len / sizeof(uint32_t));
 		break;
 	case ROLE_DEFLATE:
+		b->counters[BALLOON_DEFLATES]++;
 		wrong = serve_deflate(b);
 		break;
 	case ROLE_STATS:
+		b->counters[BALLOON_REPORTS_OF_STATS]++;
 		wrong = serve_stats(b, q);
 		break;
 	case ROLE_REPORTING:
 		cost += b->chain.in_count;
+		b->counters[BALLOON_FREE_PAGES_REPORTS]++;
 		wrong = serve_reporting(b);
 		break;
 	}
 	if (wrong) {
-		virtio_dev_broken(&b->dev, wrong);
+		broken(b, queue, wrong);
 		return -1;
 	}
 	if (b->roles[queue] != ROLE_STATS)
@@ -318,7 +330,7 @@ static int serve_queue(struct balloon *b, unsigned int queue)
 		if (r == 0)
 			return 0;
 		if (r < 0) {
-			virtio_dev_broken(&b->dev, "bad ring");
+			broken(b, queue, "bad ring");
 			return -1;
 		}
 		r = serve(b, queue);
@@ -513,6 +525,7 @@ int balloon_new(struct loop *loop, const struct guest_mem *mem, struct reclaim *
 		.ops = &balloon_ops,
 		.id = VIRTIO_ID_BALLOON,
 		.features = 1U << VIRTIO_RING_F_INDIRECT_DESC | 1U << VIRTIO_RING_F_EVENT_IDX,
+		.counters = b->counters,
 		.queues = b->queues,
 		.queue_count = 2,
 	};

@@ -67,6 +67,18 @@ struct balloon_stats {
 	uint64_t released_bytes;
 };
 
+/* What it counts, in virtio_dev's counters. */
+enum balloon_counter {
+	BALLOON_INFLATES, /* requests */
+	BALLOON_DEFLATES,
+	BALLOON_REPORTS_OF_STATS,
+	BALLOON_STATS_BROKEN,
+	BALLOON_BROKEN, /* any other queue's ring or request */
+	BALLOON_FREE_PAGES_REPORTS,
+	BALLOON_FREE_PAGES_BYTES, /* given back because of them */
+	BALLOON_COUNTERS,
+};
+
 /*
  * balloon_new() - make a balloon
  * @loop, @mem:	outlive it; all of @mem is there

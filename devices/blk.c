@@ -50,6 +50,7 @@ enum served {
 static enum served blk_serve_some(struct blk *blk, unsigned int queue, unsigned int budget)
 {
 	struct virtq *q = &blk->queues[queue];
+	bool any = false;
 
 	while (budget--) {
 		struct blk_req *req;
@@ -60,11 +61,16 @@ static enum served blk_serve_some(struct blk *blk, unsigned int queue, unsigned 
 		req = blk_req_get(blk);
 		r = virtq_pop(q, &req->chain);
 		req->queue = queue;
-		if (r == 1 && blk_req_serve(req) == 0)
+		if (r == 1 && blk_req_serve(req) == 0) {
+			any = true;
 			continue;
+		}
 		blk_req_put(req);
-		if (r == 0)
+		if (r == 0) {
+			blk->counters[BLK_NOTIFIES_EMPTY] += !any;
 			return SERVED_ALL;
+		}
+		blk->counters[BLK_BROKEN]++;
 		virtio_dev_broken(
 			&blk->dev, r < 0 ? "bad ring" : "request without header or status");
 		return SERVED_BROKEN;
@@ -79,10 +85,12 @@ static void blk_notify(struct virtio_dev *dev, unsigned int queue)
 	enum served served;
 	bool more = false;
 
+	blk->counters[BLK_NOTIFIES]++;
 	virtq_quiet(q);
 	/* One queue's worth, then others have their turn: the driver could add for ever. */
 	served = blk_serve_some(blk, queue, BLK_QUEUE_SIZE);
 	blk->disk->ops->commit(blk->disk);
+	blk->counters[BLK_THROTTLED] += served == SERVED_THROTTLED;
 	if (served == SERVED_THROTTLED)
 		blk->throttled |= 1U << queue;
 	else if (served != SERVED_BROKEN)
@@ -99,6 +107,7 @@ static void blk_resume(struct rate_limit *limit)
 	uint32_t throttled = blk->throttled;
 
 	blk->throttled = 0;
+	blk->counters[BLK_RESUMED]++;
 	for (; throttled; throttled &= throttled - 1)
 		if (!atomic_load(&blk->dev.broken))
 			blk_notify(&blk->dev, (unsigned int)__builtin_ctz(throttled));
@@ -247,6 +256,7 @@ int blk_new(struct loop *loop, struct disk *disk, const struct blk_options *opti
 		.features = blk_features(disk, options),
 		.queues = blk->queues,
 		.queue_count = options->queues,
+		.counters = blk->counters,
 	};
 	for (unsigned int i = 0; i < options->queues; i++)
 		blk->queues[i].size_max = BLK_QUEUE_SIZE;
@@ -287,6 +297,7 @@ int blk_resize(struct virtio_dev *dev)
 	struct blk *blk = to_blk(dev);
 	int r = blk->disk->ops->refresh(blk->disk);
 
+	blk->counters[r ? BLK_UPDATES_FAILED : BLK_UPDATES]++;
 	if (!r)
 		blk_tell_capacity(blk);
 	return r;
@@ -296,8 +307,11 @@ int blk_set_disk(struct virtio_dev *dev, struct disk *disk)
 {
 	struct blk *blk = to_blk(dev);
 
-	if (disk->read_only != blk->disk->read_only || disk->block_size != blk->disk->block_size)
+	if (disk->read_only != blk->disk->read_only || disk->block_size != blk->disk->block_size) {
+		blk->counters[BLK_UPDATES_FAILED]++;
 		return -EINVAL;
+	}
+	blk->counters[BLK_UPDATES]++;
 	blk->disk->ops->drain(blk->disk);
 	blk_signal(blk);
 	disk_free(blk->disk);

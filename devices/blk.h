@@ -25,6 +25,28 @@ struct blk_options {
 };
 
 /*
+ * What a block device counts, in virtio_dev's counters. A request counts when it is answered; reads
+ * and writes only if they succeeded.
+ */
+enum blk_counter {
+	BLK_NOTIFIES,
+	BLK_NOTIFIES_EMPTY, /* and there was nothing in the queue */
+	BLK_BROKEN,         /* the ring, or a chain that is no request */
+	BLK_INVALID,        /* beyond the end, of an unknown kind, a write to what is read-only */
+	BLK_FAILED,         /* by the disk */
+	BLK_FLUSHES,
+	BLK_READS,
+	BLK_READ_BYTES,
+	BLK_WRITES,
+	BLK_WRITE_BYTES,
+	BLK_UPDATES, /* another file or size */
+	BLK_UPDATES_FAILED,
+	BLK_THROTTLED, /* times that the rate limit stopped a queue */
+	BLK_RESUMED,   /* times that it let them go on */
+	BLK_COUNTERS,
+};
+
+/*
  * blk_new() - make a block device
  * @loop:	outlives the device
  * @disk:	taken over on success: the device frees it

@@ -59,6 +59,13 @@ static void blk_finish(struct blk_req *req, uint8_t status)
 	blk_req_put(req);
 }
 
+/* What is asked for is not to be had; the disk isn't asked. */
+static void blk_refuse(struct blk_req *req, uint8_t status)
+{
+	req->blk->counters[BLK_INVALID]++;
+	blk_finish(req, status);
+}
+
 static void blk_get_id(struct blk_req *req, const struct iovec *iov, unsigned int count)
 {
 	const char *id = req->blk->id;
@@ -95,9 +102,20 @@ static bool blk_durable(const struct blk *blk)
 static void blk_done(struct disk_req *disk, int result)
 {
 	struct blk_req *req = container_of(disk, struct blk_req, disk);
+	uint64_t *counters = req->blk->counters;
 
-	if (!result && disk->op == DISK_READ)
+	if (result) {
+		counters[BLK_FAILED]++;
+	} else if (disk->op == DISK_READ) {
 		req->written = (uint32_t)disk->len;
+		counters[BLK_READS]++;
+		counters[BLK_READ_BYTES] += disk->len;
+	} else if (disk->op == DISK_WRITE) {
+		counters[BLK_WRITES]++;
+		counters[BLK_WRITE_BYTES] += disk->len;
+	} else {
+		counters[BLK_FLUSHES]++;
+	}
 	blk_finish(req, result ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
 }
 
@@ -108,7 +126,7 @@ static void blk_read_write(
 	bool write = req->disk.op == DISK_WRITE;
 
 	if (!blk_range(blk, &req->disk, sector, req->disk.len) || (write && blk->disk->read_only)) {
-		blk_finish(req, VIRTIO_BLK_S_IOERR);
+		blk_refuse(req, VIRTIO_BLK_S_IOERR);
 		return;
 	}
 	if (!req->disk.len) {
@@ -127,6 +145,7 @@ static void blk_flush(struct blk_req *req)
 	struct blk *blk = req->blk;
 
 	if (blk->disk->read_only || blk->unsafe) {
+		blk->counters[BLK_FLUSHES]++;
 		blk_finish(req, VIRTIO_BLK_S_OK);
 		return;
 	}
@@ -148,7 +167,7 @@ static void blk_next_range(struct blk_req *req)
 		/* Checked before; but another disk may have come meanwhile. */
 		if (!blk_range(blk, &req->disk, range->sector,
 			    (uint64_t)range->num_sectors * DISK_SECTOR)) {
-			blk_finish(req, VIRTIO_BLK_S_IOERR);
+			blk_refuse(req, VIRTIO_BLK_S_IOERR);
 			return;
 		}
 		req->disk.unmap = range->flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
@@ -165,10 +184,12 @@ static void blk_range_done(struct disk_req *disk, int result)
 {
 	struct blk_req *req = container_of(disk, struct blk_req, disk);
 
-	if (result)
-		blk_finish(req, VIRTIO_BLK_S_IOERR);
-	else
+	if (!result) {
 		blk_next_range(req);
+		return;
+	}
+	req->blk->counters[BLK_FAILED]++;
+	blk_finish(req, VIRTIO_BLK_S_IOERR);
 }
 
 /* Copy and check the ranges of a request. Return: its status. */
@@ -203,7 +224,7 @@ static void blk_ranges(struct blk_req *req, struct iovec *iov, unsigned int coun
 	uint8_t status = blk_load_ranges(req, iov, count);
 
 	if (status != VIRTIO_BLK_S_OK) {
-		blk_finish(req, status);
+		blk_refuse(req, status);
 		return;
 	}
 	req->disk.durable = req->disk.op == DISK_WRITE_ZEROES && blk_durable(req->blk);
@@ -262,7 +283,7 @@ int blk_req_serve(struct blk_req *req)
 		blk_ranges(req, out, out_count);
 		break;
 	default:
-		blk_finish(req, VIRTIO_BLK_S_UNSUPP);
+		blk_refuse(req, VIRTIO_BLK_S_UNSUPP);
 		break;
 	}
 	return 0;

@@ -76,6 +76,7 @@ struct blk {
 	uint32_t to_signal;
 	uint32_t throttled;
 	struct rate_limit limit;
+	uint64_t counters[BLK_COUNTERS];
 	char id[VIRTIO_BLK_ID_BYTES];
 	struct blk_req *free;
 	struct blk_req *reqs;

@@ -31,6 +31,7 @@ struct rng {
 	struct virtq queue;
 	struct entropy *entropy;
 	struct rate_limit limit;
+	uint64_t counters[RNG_COUNTERS];
 	struct virtq_chain chain;
 };
 
@@ -51,8 +52,10 @@ static uint32_t rng_fill(struct rng *rng)
 
 		if (part > RNG_REQUEST_MAX - done)
 			part = RNG_REQUEST_MAX - done;
-		if (rng->entropy->ops->fill(rng->entropy, iov->iov_base, part) < 0)
+		if (rng->entropy->ops->fill(rng->entropy, iov->iov_base, part) < 0) {
+			rng->counters[RNG_FAILED]++;
 			break;
+		}
 		done += (uint32_t)part;
 	}
 	return done;
@@ -69,12 +72,15 @@ static int rng_serve(struct rng *rng)
 		uint32_t n;
 		int r;
 
-		if (!rate_limit_ready(&rng->limit))
+		if (!rate_limit_ready(&rng->limit)) {
+			rng->counters[RNG_THROTTLED]++;
 			return 0;
+		}
 		r = virtq_pop(&rng->queue, &rng->chain);
 		if (r == 0)
 			return 0;
 		if (r < 0 || rng->chain.out_count || !rng->chain.in_count) {
+			rng->counters[RNG_BROKEN]++;
 			virtio_dev_broken(&rng->dev,
 				r < 0 ? "bad ring" : "request that is not just room to fill");
 			return -1;
@@ -82,6 +88,7 @@ static int rng_serve(struct rng *rng)
 		n = rng_fill(rng);
 		virtq_push(&rng->queue, rng->chain.head, n);
 		rate_limit_charge(&rng->limit, n);
+		rng->counters[RNG_BYTES] += n;
 		served += n;
 	}
 	return 1;
@@ -92,6 +99,7 @@ static void rng_notify(struct virtio_dev *dev, unsigned int queue)
 	struct rng *rng = to_rng(dev);
 	int more;
 
+	rng->counters[RNG_NOTIFIES]++;
 	virtq_quiet(&rng->queue);
 	more = rng_serve(rng);
 	if (more >= 0 && !rng->limit.waiting)
@@ -106,6 +114,7 @@ static void rng_resume(struct rate_limit *limit)
 {
 	struct rng *rng = container_of(limit, struct rng, limit);
 
+	rng->counters[RNG_RESUMED]++;
 	rng->dev.transport->notify_later(&rng->dev, 0);
 }
 
@@ -162,6 +171,7 @@ int rng_new(struct loop *loop, struct entropy *entropy, struct virtio_dev **ret)
 		.features = 1U << VIRTIO_RING_F_INDIRECT_DESC | 1U << VIRTIO_RING_F_EVENT_IDX,
 		.queues = &rng->queue,
 		.queue_count = 1,
+		.counters = rng->counters,
 	};
 	rng->queue.size_max = RNG_QUEUE_SIZE;
 	rng->entropy = entropy;

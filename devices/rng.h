@@ -16,6 +16,17 @@ struct virtio_dev;
 #define RNG_REQUEST_MAX 65536
 #define RNG_NOTIFY_MAX 65536
 
+/* What it counts, in virtio_dev's counters. */
+enum rng_counter {
+	RNG_NOTIFIES,
+	RNG_BROKEN, /* the ring, or a chain that is no request */
+	RNG_BYTES,
+	RNG_FAILED,    /* requests that the source did not fill */
+	RNG_THROTTLED, /* times that the rate limit stopped the queue */
+	RNG_RESUMED,   /* times that it let it go on */
+	RNG_COUNTERS,
+};
+
 /*
  * rng_new() - make an entropy device
  * @loop:	outlives it

@@ -221,12 +221,13 @@ static void serial_bus_read(void *opaque, uint64_t offset, void *data, unsigned 
 {
 	struct serial *s = opaque;
 
-	/* An 8-bit chip: wider accesses reach nothing. */
-	if (len != 1)
-		return;
 	pthread_mutex_lock(&s->lock);
-	*(uint8_t *)data = serial_read_reg(s, offset);
-	serial_update_irq(s);
+	/* An 8-bit chip: wider accesses reach nothing. */
+	s->counters[len == 1 ? SERIAL_READS : SERIAL_BAD_READS]++;
+	if (len == 1) {
+		*(uint8_t *)data = serial_read_reg(s, offset);
+		serial_update_irq(s);
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -235,11 +236,12 @@ static void serial_bus_write(void *opaque, uint64_t offset, const void *data, un
 	struct serial *s = opaque;
 	const uint8_t *bytes = data;
 
-	if (len != 1)
-		return;
 	pthread_mutex_lock(&s->lock);
-	serial_write_reg(s, offset, bytes[0]);
-	serial_update_irq(s);
+	s->counters[len == 1 ? SERIAL_WRITES : SERIAL_BAD_WRITES]++;
+	if (len == 1) {
+		serial_write_reg(s, offset, bytes[0]);
+		serial_update_irq(s);
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -44,6 +44,19 @@ struct irq;
 /* How long a byte without a newline may wait. */
 #define SERIAL_FLUSH_MS 10
 
+/* What it counts. */
+enum serial_counter {
+	SERIAL_READS,
+	SERIAL_WRITES,
+	SERIAL_BAD_READS, /* accesses of another width */
+	SERIAL_BAD_WRITES,
+	SERIAL_WRITE_OUTS, /* of the gathered output */
+	SERIAL_ERRORS,     /* of them */
+	SERIAL_DROPPED,    /* bytes of output lost for any reason */
+	SERIAL_LIMITED,    /* of these, because of the rate limit */
+	SERIAL_COUNTERS,
+};
+
 enum serial_out {
 	SERIAL_OUT_NONE,
 	SERIAL_OUT_WRITE, /* write() doesn't wait */
@@ -72,7 +85,7 @@ struct serial {
 	bool timer_set;
 	bool in_full; /* the loop has stopped reading */
 	bool in_eof;
-	uint64_t dropped;
+	uint64_t counters[SERIAL_COUNTERS];
 	struct rate_bucket limit;
 	struct ring out;
 	struct ring in;
@@ -115,6 +128,9 @@ void serial_flush(struct serial *s);
 
 /* serial_dropped() - output bytes lost so far. Context: any thread. */
 uint64_t serial_dropped(struct serial *s);
+
+/* serial_count() - all that was counted so far. Context: any thread. */
+void serial_count(struct serial *s, uint64_t ret[SERIAL_COUNTERS]);
 
 /*
  * serial_set_limit() - bound the output, at any time

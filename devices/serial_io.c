@@ -63,12 +63,14 @@ static bool serial_write_out(struct serial *s)
 			continue;
 		if (n == -EAGAIN)
 			return false;
+		s->counters[SERIAL_WRITE_OUTS]++;
 		if (n < 0) {
+			s->counters[SERIAL_ERRORS]++;
 			/* A full disk may have room again. Else nobody will ever read it: what
 			 * follows is dropped, too. */
 			if (n != -ENOSPC && n != -EDQUOT && n != -EFBIG)
 				s->out_kind = SERIAL_OUT_NONE;
-			s->dropped += ring_used(&s->out);
+			s->counters[SERIAL_DROPPED] += ring_used(&s->out);
 			n = (ssize_t)ring_used(&s->out);
 		}
 		ring_consume(&s->out, (uint32_t)n);
@@ -116,15 +118,16 @@ void serial_output(struct serial *s, uint8_t byte)
 
 	if (s->out_kind == SERIAL_OUT_NONE) {
 		if (s->out_fd >= 0)
-			s->dropped++;
+			s->counters[SERIAL_DROPPED]++;
 		return;
 	}
 	if (s->limit.size && !serial_take_token(s)) {
-		s->dropped++;
+		s->counters[SERIAL_LIMITED]++;
+		s->counters[SERIAL_DROPPED]++;
 		return;
 	}
 	if (!ring_put(&s->out, &byte, 1))
-		s->dropped++;
+		s->counters[SERIAL_DROPPED]++;
 	full = byte == '\n' || ring_used(&s->out) >= SERIAL_OUT_GATHER;
 	if (s->out_blocked)
 		return;
@@ -176,9 +179,16 @@ uint64_t serial_dropped(struct serial *s)
 	uint64_t n;
 
 	pthread_mutex_lock(&s->lock);
-	n = s->dropped;
+	n = s->counters[SERIAL_DROPPED];
 	pthread_mutex_unlock(&s->lock);
 	return n;
+}
+
+void serial_count(struct serial *s, uint64_t ret[SERIAL_COUNTERS])
+{
+	pthread_mutex_lock(&s->lock);
+	memcpy(ret, s->counters, sizeof(s->counters));
+	pthread_mutex_unlock(&s->lock);
 }
 
 /*
@@ -342,7 +352,7 @@ uint64_t serial_fini(struct serial *s)
 	uint64_t lost;
 
 	serial_linger(s);
-	lost = s->dropped + ring_used(&s->out);
+	lost = s->counters[SERIAL_DROPPED] + ring_used(&s->out);
 	loop_del(s->loop, &s->in_src);
 	loop_del(s->loop, &s->out_src);
 	loop_del(s->loop, &s->kick_src);

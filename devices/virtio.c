@@ -26,8 +26,10 @@ void virtio_dev_change_config(struct virtio_dev *dev, void *dst, const void *src
 
 void virtio_dev_signal(struct virtio_dev *dev, unsigned int queue)
 {
-	if (virtq_should_signal(&dev->queues[queue]))
-		dev->transport->signal_queue(dev, queue);
+	if (!virtq_should_signal(&dev->queues[queue]))
+		return;
+	dev->signals++;
+	dev->transport->signal_queue(dev, queue);
 }
 
 void virtio_config_copy(

@@ -96,6 +96,9 @@ struct virtio_transport_ops {
  * @driver_features: what the driver accepted, a subset of features; valid from activate to reset
  * @transport, @transport_data: set by the transport
  * @broken:	set by virtio_dev_broken(), cleared by the transport's reset; any thread may read it
+ * @counters:	what the device has counted since it was made, by an enum in its header; the loop's.
+ *		NULL if it counts nothing
+ * @signals:	interrupts for its queues
  */
 struct virtio_dev {
 	const struct virtio_dev_ops *ops;
@@ -109,6 +112,8 @@ struct virtio_dev {
 	void *transport_data;
 	atomic_bool broken;
 	struct log_limit log_limit;
+	const uint64_t *counters;
+	uint64_t signals;
 };
 
 /*

@@ -247,6 +247,8 @@ static int vsock_serve_tx(struct vsock *vsock)
 	count = vsock_take_header(chain, &hdr, &iov);
 	if (le32toh(hdr.len) > chain->out_len - sizeof(hdr))
 		return -EPROTO;
+	vsock->counters[VSOCK_TX_PACKETS]++;
+	vsock->counters[VSOCK_TX_BYTES] += le32toh(hdr.len);
 	conn = vsock_packet_conn(vsock, &hdr);
 	if (vsock->batch.conn && !vsock_batch_fits(vsock, conn, &hdr, count)) {
 		vsock_batch_flush(vsock);
@@ -289,6 +291,7 @@ static void vsock_tx_take(struct vsock *vsock)
 		}
 		if (r < 0 || vsock_serve_tx(vsock) < 0) {
 			vsock_batch_flush(vsock);
+			vsock->counters[VSOCK_TX_BROKEN]++;
 			vsock_broken(vsock, r < 0 ? "bad tx ring" : "bad packet length");
 			return;
 		}
@@ -318,6 +321,7 @@ static void vsock_event_run(struct vsock *vsock)
 		return;
 	iov = vsock->chain.iov + vsock->chain.out_count;
 	if (r < 0 || vsock->chain.in_len < sizeof(event)) {
+		vsock->counters[VSOCK_EVENT_BROKEN]++;
 		vsock_broken(vsock, r < 0 ? "bad event ring" : "event buffer too small");
 		return;
 	}
@@ -331,6 +335,8 @@ static void vsock_notify(struct virtio_dev *dev, unsigned int queue)
 {
 	struct vsock *vsock = to_vsock(dev);
 
+	vsock->counters[VSOCK_RX_NOTIFIES] += queue == VSOCK_RX;
+	vsock->counters[VSOCK_TX_NOTIFIES] += queue == VSOCK_TX;
 	if (queue == VSOCK_TX && !vsock->tx_stalled)
 		vsock_tx_run(vsock);
 	if (queue == VSOCK_RX && vsock->active)
@@ -475,6 +481,7 @@ int vsock_new(struct loop *loop, uint64_t guest_cid, struct stream_backend *back
 			    (backend->seqpacket ? 1U << VIRTIO_VSOCK_F_SEQPACKET : 0),
 		.queues = vsock->queues,
 		.queue_count = VSOCK_QUEUES,
+		.counters = vsock->counters,
 	};
 	vsock->queues[VSOCK_RX].size_max = VSOCK_QUEUE_SIZE;
 	vsock->queues[VSOCK_TX].size_max = VSOCK_QUEUE_SIZE;

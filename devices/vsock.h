@@ -17,6 +17,25 @@ struct virtio_dev;
 /* How long the guest may take to answer a host's connection. */
 #define VSOCK_TIMEOUT_MS 2000
 
+/* What it counts, in virtio_dev's counters; rx is to the guest, tx from it. */
+enum vsock_counter {
+	VSOCK_RX_NOTIFIES,
+	VSOCK_TX_NOTIFIES,
+	VSOCK_RX_BROKEN,
+	VSOCK_TX_BROKEN,
+	VSOCK_EVENT_BROKEN,
+	VSOCK_RX_PACKETS, /* of all kinds */
+	VSOCK_RX_BYTES,   /* of payload */
+	VSOCK_TX_PACKETS,
+	VSOCK_TX_BYTES,
+	VSOCK_CONNS_ADDED,
+	VSOCK_CONNS_KILLED, /* the guest didn't answer in time */
+	VSOCK_CONNS_REMOVED,
+	VSOCK_READ_FAILS, /* of the host's sockets */
+	VSOCK_WRITE_FAILS,
+	VSOCK_COUNTERS,
+};
+
 /*
  * vsock_new() - make a vsock device
  * @loop:	outlives the device

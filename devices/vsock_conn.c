@@ -67,6 +67,7 @@ struct vsock_conn *vsock_conn_new(struct vsock *vsock, int fd, uint32_t host_por
 	LIST_INSERT_HEAD(conn_bucket(vsock, host_port, guest_port), conn, hash_link);
 	conn->hashed = true;
 	vsock->count++;
+	vsock->counters[VSOCK_CONNS_ADDED]++;
 	return conn;
 }
 
@@ -116,6 +117,7 @@ void vsock_conn_destroy(struct vsock_conn *conn)
 	LIST_REMOVE(conn, all_link);
 	LIST_INSERT_HEAD(&conn->vsock->dead, conn, all_link);
 	conn->vsock->count--;
+	conn->vsock->counters[VSOCK_CONNS_REMOVED]++;
 }
 
 void vsock_conn_reset(struct vsock_conn *conn)
@@ -299,8 +301,10 @@ uint32_t vsock_conn_send(struct vsock_conn *conn, struct iovec *iov, unsigned in
 		conn->fwd_cnt += (uint32_t)n;
 		return (uint32_t)n;
 	}
-	if (errno != EAGAIN && errno != ENOBUFS)
+	if (errno != EAGAIN && errno != ENOBUFS) {
+		conn->vsock->counters[VSOCK_WRITE_FAILS]++;
 		conn_deafen(conn);
+	}
 	return 0;
 }
 

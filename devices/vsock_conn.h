@@ -215,6 +215,7 @@ struct vsock {
 	bool event_owed;
 	unsigned int timeout_ms;
 	struct loop_timer timer;
+	uint64_t counters[VSOCK_COUNTERS];
 	uint32_t next_host_port;
 	unsigned int count;
 	struct vsock_conn_list all;

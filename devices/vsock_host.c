@@ -33,6 +33,7 @@ void vsock_on_timeout(struct loop_timer *timer)
 	struct vsock_conn *conn;
 
 	while ((conn = TAILQ_FIRST(&vsock->timers)) && conn->deadline_ms <= now) {
+		vsock->counters[VSOCK_CONNS_KILLED]++;
 		/*
 		 * A guest that was never asked need not be told. One that hasn't confirmed the end
 		 * has heard all, and may still be reading: RST could take that from it.

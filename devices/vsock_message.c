@@ -89,6 +89,7 @@ int vsock_message_read(struct vsock_conn *conn)
 	if (n < 0 && errno == EAGAIN)
 		return 0;
 	conn->host_eof = true;
+	conn->vsock->counters[VSOCK_READ_FAILS] += n < 0;
 	conn->shut_want |= n < 0 ? VSOCK_SHUTDOWN_BOTH : VIRTIO_VSOCK_SHUTDOWN_SEND;
 	return 0;
 }

@@ -45,9 +45,11 @@ void vsock_iov_store(const struct iovec *iov, size_t skip, const void *data, siz
 	}
 }
 
-static struct virtio_vsock_hdr rx_header(const struct vsock *vsock, uint64_t src_cid,
-	uint32_t host_port, uint32_t guest_port, uint16_t type)
+/* Every packet to the guest begins here. */
+static struct virtio_vsock_hdr rx_header(struct vsock *vsock, uint64_t src_cid, uint32_t host_port,
+	uint32_t guest_port, uint16_t type)
 {
+	vsock->counters[VSOCK_RX_PACKETS]++;
 	return (struct virtio_vsock_hdr){
 		.src_cid = htole64(src_cid),
 		.dst_cid = htole64(vsock->guest_cid),
@@ -83,6 +85,7 @@ static struct virtio_vsock_hdr conn_header(
 	hdr.buf_alloc = htole32(VSOCK_BUF);
 	hdr.fwd_cnt = htole32(conn->fwd_cnt);
 	conn->told_fwd_cnt = conn->fwd_cnt;
+	conn->vsock->counters[VSOCK_RX_BYTES] += len;
 	conn->owe &= ~VSOCK_OWE_CREDIT;
 	return hdr;
 }
@@ -194,6 +197,7 @@ static void conn_read_end(struct vsock_conn *conn, ssize_t n)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	conn->host_eof = true;
+	conn->vsock->counters[VSOCK_READ_FAILS] += n < 0;
 	conn->shut_want |= n < 0 ? VSOCK_SHUTDOWN_BOTH : VIRTIO_VSOCK_SHUTDOWN_SEND;
 }
 
@@ -358,8 +362,10 @@ void vsock_signal(struct vsock *vsock)
 	bool rx = virtq_should_signal(&vsock->queues[VSOCK_RX]);
 	bool tx = virtq_should_signal(&vsock->queues[VSOCK_TX]);
 
-	if (rx || tx)
-		vsock->dev.transport->signal_queue(&vsock->dev, rx ? VSOCK_RX : VSOCK_TX);
+	if (!rx && !tx)
+		return;
+	vsock->dev.signals++;
+	vsock->dev.transport->signal_queue(&vsock->dev, rx ? VSOCK_RX : VSOCK_TX);
 }
 
 void vsock_rx_run(struct vsock *vsock)
@@ -377,6 +383,7 @@ void vsock_rx_run(struct vsock *vsock)
 		if (n == 0)
 			break;
 		if (n < 0 || vsock->chain.in_len < sizeof(struct virtio_vsock_hdr)) {
+			vsock->counters[VSOCK_RX_BROKEN]++;
 			vsock_broken(vsock, n < 0 ? "bad rx ring" : "rx buffer too small");
 			return;
 		}
@@ -387,6 +394,7 @@ void vsock_rx_run(struct vsock *vsock)
 			n = vsock_fill_next(vsock, &vsock->chain);
 		}
 		if (n < 0) {
+			vsock->counters[VSOCK_RX_BROKEN]++;
 			vsock_broken(vsock, "rx buffer too small");
 			return;
 		}

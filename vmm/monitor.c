@@ -68,7 +68,7 @@ int monitor_init(struct monitor *monitor, struct err *err)
 	int r = loop_init(&monitor->loop);
 
 	monitor->vm = VM_NONE(&monitor->loop);
-	metrics_init(&monitor->metrics, &monitor->loop, &monitor->config);
+	metrics_init(&monitor->metrics, monitor);
 	if (r < 0)
 		return err_errno(err, -r, "event loop");
 	return watch_signals(monitor, err);

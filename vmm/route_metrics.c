@@ -37,3 +37,11 @@ int route_put_metrics(struct route_call *call, struct err *err)
 	config->metrics_path = kept;
 	return 0;
 }
+
+int route_get_prometheus(struct route_call *call, struct err *err)
+{
+	int r = metrics_text(&call->monitor->metrics, call->out.buf);
+
+	call->type = METRICS_TEXT_TYPE;
+	return r < 0 ? err_errno(err, -r, "metrics") : 0;
+}

@@ -18,10 +18,10 @@ int route_put_serial(struct route_call *call, struct err *err)
 	};
 	int r = json_read("serial", call->body, fields, ARRAY_SIZE(fields), err);
 
+	if (!r && rate)
+		r = route_read_bucket("serial: rate_limiter", rate, &bucket, err);
 	if (r < 0)
 		return r;
-	if (rate)
-		return err_set(err, -ENOTSUP, "serial: field 'rate_limiter' is not supported yet");
 	kept = config_keep(config, path);
 	if (!kept != !path)
 		return err_set(err, -ENOMEM, "serial: out of memory");

@@ -38,6 +38,7 @@ static const struct route routes[] = {
 	{HTTP_PUT, "/serial", ROUTE_BEFORE, ROUTE_BODY, route_put_serial, METRIC_PUT_SERIAL},
 	{HTTP_PUT, "/logger", ROUTE_BEFORE, ROUTE_BODY, route_put_logger, METRIC_PUT_LOGGER},
 	{HTTP_PUT, "/metrics", ROUTE_BEFORE, ROUTE_BODY, route_put_metrics, METRIC_PUT_METRICS},
+	{HTTP_GET, "/metrics/prometheus", ROUTE_ANY, ROUTE_NO_BODY, route_get_prometheus},
 	{HTTP_PUT, "/entropy", ROUTE_BEFORE, ROUTE_BODY, route_put_entropy},
 	{HTTP_GET, "/balloon", ROUTE_ANY, ROUTE_NO_BODY, route_get_balloon},
 	{HTTP_PUT, "/balloon", ROUTE_BEFORE, ROUTE_BODY, route_put_balloon},
@@ -198,8 +199,10 @@ int routes_handle(
 	reply->deprecated = call.deprecated;
 	if (r >= 0 && call.out.error)
 		r = err_errno(&err, -call.out.error, "the answer");
-	if (r >= 0)
+	if (r >= 0) {
+		reply->type = call.type;
 		return r;
+	}
 	log_info("api: %s %s: %s", http_method_name(request->method), request->path, err.msg);
 	routes_fault(reply, err.msg);
 	return 0;

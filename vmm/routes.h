@@ -26,6 +26,7 @@ struct rate_limit_config;
  *		or NULL
  * @body:	an object, or NULL; untrusted
  * @out:	takes what is answered; nothing written: 204
+ * @type:	of it, if that isn't JSON; a literal
  * @ticket:	for a handler that answers later
  * @deprecated:	set by the handler: the client used what will go
  */
@@ -34,6 +35,7 @@ struct route_call {
 	const char *id;
 	const json_t *body;
 	struct json_out out;
+	const char *type;
 	uint64_t ticket;
 	bool deprecated;
 };
@@ -107,6 +109,7 @@ route_fn route_put_vsock;
 route_fn route_put_serial;
 route_fn route_put_logger;
 route_fn route_put_metrics;
+route_fn route_get_prometheus;
 route_fn route_put_entropy;
 route_fn route_get_balloon;
 route_fn route_put_balloon;

@@ -74,12 +74,21 @@ void vcpu_free_all(struct vm *vm)
 	vm->vcpu_count = 0;
 }
 
+/* One writer: no locked instruction is needed. */
+static void vcpu_count(struct vcpu *vcpu, enum vcpu_exit kind)
+{
+	uint64_t count = atomic_load_explicit(&vcpu->exits[kind], memory_order_relaxed);
+
+	atomic_store_explicit(&vcpu->exits[kind], count + 1, memory_order_relaxed);
+}
+
 static void vcpu_io(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 	bool in = run->io.direction == KVM_EXIT_IO_IN;
 
+	vcpu_count(vcpu, in ? VCPU_EXIT_IO_IN : VCPU_EXIT_IO_OUT);
 	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
 		if (in)
 			bus_read(&vcpu->vm->pio, run->io.port, data, run->io.size);
@@ -92,14 +101,21 @@ static void vcpu_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
+	vcpu_count(vcpu, run->mmio.is_write ? VCPU_EXIT_MMIO_WRITE : VCPU_EXIT_MMIO_READ);
 	if (run->mmio.is_write)
 		bus_write(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
 	else
 		bus_read(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
 }
 
+static void vcpu_failed(struct vcpu *vcpu)
+{
+	vcpu_count(vcpu, VCPU_EXIT_FAILED);
+	vm_stop(vcpu->vm, VM_END_KVM);
+}
+
 /* Handle one exit. Return: true to enter the guest again. */
-static bool vcpu_exit(struct vcpu *vcpu)
+static bool vcpu_handle_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -124,16 +140,16 @@ static bool vcpu_exit(struct vcpu *vcpu)
 	case KVM_EXIT_FAIL_ENTRY:
 		log_error("kvm: vCPU %u can't be entered, hardware reason 0x%llx", vcpu->index,
 			(unsigned long long)run->fail_entry.hardware_entry_failure_reason);
-		vm_stop(vcpu->vm, VM_END_KVM);
+		vcpu_failed(vcpu);
 		return false;
 	case KVM_EXIT_INTERNAL_ERROR:
 		log_error("kvm: vCPU %u: internal error, suberror %u", vcpu->index,
 			run->internal.suberror);
-		vm_stop(vcpu->vm, VM_END_KVM);
+		vcpu_failed(vcpu);
 		return false;
 	default:
 		log_error("kvm: vCPU %u: unexpected exit reason %u", vcpu->index, run->exit_reason);
-		vm_stop(vcpu->vm, VM_END_KVM);
+		vcpu_failed(vcpu);
 		return false;
 	}
 	return true;
@@ -169,10 +185,10 @@ static void *vcpu_thread(void *arg)
 				continue;
 			}
 			log_error("kvm: running vCPU %u: errno %d", vcpu->index, errno);
-			vm_stop(vcpu->vm, VM_END_KVM);
+			vcpu_failed(vcpu);
 			break;
 		}
-		if (!vcpu_exit(vcpu))
+		if (!vcpu_handle_exit(vcpu))
 			break;
 	}
 	return NULL;

@@ -14,7 +14,22 @@ struct err;
 struct kvm_run;
 struct vm;
 
-/* @index: also its APIC id. @started: the thread is there to be joined. */
+/* Exits that are counted. */
+enum vcpu_exit {
+	VCPU_EXIT_IO_IN,
+	VCPU_EXIT_IO_OUT,
+	VCPU_EXIT_MMIO_READ,
+	VCPU_EXIT_MMIO_WRITE,
+	VCPU_EXIT_FAILED, /* what KVM or the monitor can't handle */
+	VCPU_EXITS,
+};
+
+/*
+ * struct vcpu
+ * @index:	also its APIC id
+ * @started:	the thread is there to be joined
+ * @exits:	written by that thread alone, read by the loop: relaxed
+ */
 struct vcpu {
 	struct vm *vm;
 	unsigned int index;
@@ -22,6 +37,7 @@ struct vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	bool started;
+	_Atomic uint64_t exits[VCPU_EXITS];
 };
 
 /* Interrupts KVM_RUN, and nothing else. */

@@ -649,12 +649,27 @@ START_TEST(host_list_of_pieces_full)
 }
 END_TEST
 
-SUITE_CASES("balloon", setup, teardown, {pages_go_in_runs}, {a_list_in_pieces}, {many_pages},
-	{page_outside, ARRAY_SIZE(outside)}, {broken_and_used_again}, {odd_list}, {list_too_long},
-	{list_to_write, 2}, {deflating_gives_nothing_back}, {a_notify_is_bounded}, {target},
-	{config_space}, {reported_pages}, {report_to_read}, {queue_that_was_not_negotiated},
-	{poison}, {statistics}, {statistics_too_long}, {statistics_twice}, {polling},
-	{nothing_late, 2}, {quiesce_puts_statistics_back}, {statistics_go_on_after_a_pause},
-	{save_and_load}, {target_beyond_memory}, {names},
+START_TEST(counts)
+{
+	const uint64_t *n = dev->counters;
+
+	send_pages(0, (const uint32_t[]){0x150}, 1);
+	send_pages(1, (const uint32_t[]){0x150}, 1);
+	send_pages(1, (const uint32_t[]){0x151}, 1);
+	ck_assert_uint_eq(n[BALLOON_INFLATES], 1);
+	ck_assert_uint_eq(n[BALLOON_DEFLATES], 2);
+	ck_assert_uint_eq(n[BALLOON_BROKEN], 0);
+	send_pages(0, &outside[0], 1);
+	ck_assert_uint_eq(n[BALLOON_BROKEN], 1);
+}
+END_TEST
+
+SUITE_CASES("balloon", setup, teardown, {counts}, {pages_go_in_runs}, {a_list_in_pieces},
+	{many_pages}, {page_outside, ARRAY_SIZE(outside)}, {broken_and_used_again}, {odd_list},
+	{list_too_long}, {list_to_write, 2}, {deflating_gives_nothing_back}, {a_notify_is_bounded},
+	{target}, {config_space}, {reported_pages}, {report_to_read},
+	{queue_that_was_not_negotiated}, {poison}, {statistics}, {statistics_too_long},
+	{statistics_twice}, {polling}, {nothing_late, 2}, {quiesce_puts_statistics_back},
+	{statistics_go_on_after_a_pause}, {save_and_load}, {target_beyond_memory}, {names},
 	{host_pages_read_as_zeroes, ARRAY_SIZE(ranges)}, {host_only_whole_pages},
 	{host_large_pages}, {host_list_of_pieces_full})

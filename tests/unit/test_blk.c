@@ -844,7 +844,46 @@ START_TEST(saves_and_loads)
 }
 END_TEST
 
-SUITE_CASES("blk", NULL, NULL, {config_space}, {reads}, {writes_and_flushes},
+START_TEST(counts)
+{
+	const struct rate_limit_config limit = {.ops = {.size = 1, .refill_ms = 20}};
+	const uint64_t *n;
+
+	setup(false);
+	n = dev->counters;
+	request(VIRTIO_BLK_T_IN, 0, 1024);
+	request(VIRTIO_BLK_T_OUT, 0, 512);
+	request(VIRTIO_BLK_T_FLUSH, 0, 0);
+	ck_assert_uint_eq(n[BLK_READS], 1);
+	ck_assert_uint_eq(n[BLK_READ_BYTES], 1024);
+	ck_assert_uint_eq(n[BLK_WRITES], 1);
+	ck_assert_uint_eq(n[BLK_WRITE_BYTES], 512);
+	ck_assert_uint_eq(n[BLK_FLUSHES], 1);
+	ck_assert_uint_eq(n[BLK_NOTIFIES], 3);
+	ck_assert_uint_eq(n[BLK_NOTIFIES_EMPTY], 0);
+	ck_assert_uint_ge(dev->signals, 1);
+	fake_kick(&f, 0);
+	ck_assert_uint_eq(n[BLK_NOTIFIES_EMPTY], 1);
+	request(VIRTIO_BLK_T_IN, SECTORS, 512);
+	request(77, 0, 0);
+	ck_assert_uint_eq(n[BLK_INVALID], 2);
+	disk->error = -EIO;
+	request(VIRTIO_BLK_T_IN, 0, 512);
+	ck_assert_uint_eq(n[BLK_FAILED], 1);
+	ck_assert_uint_eq(n[BLK_READS], 1);
+	disk->error = 0;
+	ck_assert_int_eq(blk_set_limits(dev, &limit), 0);
+	offer(VIRTIO_BLK_T_IN, 0, 512);
+	fake_kick(&f, 0);
+	offer(VIRTIO_BLK_T_IN, 0, 512);
+	fake_kick(&f, 0);
+	ck_assert_uint_eq(n[BLK_THROTTLED], 1);
+	ck_assert_uint_eq(n[BLK_BROKEN], 0);
+	teardown();
+}
+END_TEST
+
+SUITE_CASES("blk", NULL, NULL, {counts}, {config_space}, {reads}, {writes_and_flushes},
 	{framing_means_nothing}, {get_id}, {unsupported}, {out_of_range}, {write_to_read_only},
 	{disk_errors_reach_the_guest}, {late_answers}, {reset_in_flight_leaves_no_late_write},
 	{quiesce_answers_all}, {whole_queue_twice}, {no_status}, {short_header}, {bad_ring},

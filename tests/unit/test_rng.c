@@ -272,7 +272,24 @@ START_TEST(host_source)
 }
 END_TEST
 
-SUITE_CASES("rng", setup, teardown, {fills}, {a_request_is_bounded}, {a_notify_is_bounded},
-	{failing_source}, {readable_buffer}, {bad_ring}, {limited}, {lifting_the_limit_resumes},
-	{reset_while_limited}, {paused_while_limited}, {paused_shortly_while_limited},
-	{no_config_space}, {host_source})
+START_TEST(counts)
+{
+	const uint64_t *n = dev->counters;
+
+	add(64);
+	fake_kick(&f, 0);
+	ck_assert_uint_eq(n[RNG_NOTIFIES], 1);
+	ck_assert_uint_eq(n[RNG_BYTES], 64);
+	ck_assert_uint_eq(n[RNG_FAILED], 0);
+	entropy.fail = true;
+	add(64);
+	fake_kick(&f, 0);
+	ck_assert_uint_eq(n[RNG_FAILED], 1);
+	ck_assert_uint_eq(n[RNG_BYTES], 64);
+}
+END_TEST
+
+SUITE_CASES("rng", setup, teardown, {counts}, {fills}, {a_request_is_bounded},
+	{a_notify_is_bounded}, {failing_source}, {readable_buffer}, {bad_ring}, {limited},
+	{lifting_the_limit_resumes}, {reset_while_limited}, {paused_while_limited},
+	{paused_shortly_while_limited}, {no_config_space}, {host_source})

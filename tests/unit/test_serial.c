@@ -349,6 +349,7 @@ END_TEST
 
 START_TEST(reader_goes_away)
 {
+	uint64_t counts[SERIAL_COUNTERS];
 	int fds[2];
 
 	signal(SIGPIPE, SIG_IGN);
@@ -358,6 +359,11 @@ START_TEST(reader_goes_away)
 	print("12345\n");
 	print("12345\n");
 	ck_assert_uint_eq(serial_dropped(&s), 12);
+	serial_count(&s, counts);
+	ck_assert_uint_eq(counts[SERIAL_DROPPED], 12);
+	ck_assert_uint_eq(counts[SERIAL_ERRORS], 1);
+	ck_assert_uint_eq(counts[SERIAL_WRITES], 12);
+	ck_assert_uint_eq(counts[SERIAL_LIMITED], 0);
 	loop_step(&loop);
 	teardown();
 	close(fds[1]);
@@ -482,6 +488,7 @@ START_TEST(limited_output)
 	serial_flush(&s);
 	expect_text(fds[0], "123456");
 	ck_assert_uint_eq(serial_dropped(&s), 3);
+	ck_assert_uint_eq(s.counters[SERIAL_LIMITED], 3);
 	serial_set_limit(&s, NULL);
 	print("all\n");
 	expect_text(fds[0], "all\n");

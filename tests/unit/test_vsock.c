@@ -831,9 +831,34 @@ START_TEST(bad_ring)
 }
 END_TEST
 
-SUITE("vsock", config_space, guest_connects_and_talks, framing_means_nothing, refused_connection,
-	unknown_connections_get_rst, slow_host_stops_the_guest, credit_ignored, too_much_at_once,
-	credit_asked_and_told, guest_credit_is_honoured, no_buffers_nothing_read,
+START_TEST(counts)
+{
+	const uint64_t *n;
+	int fd;
+
+	setup();
+	n = dev->counters;
+	fd = connected();
+	send_data("hello", 5);
+	host_write(fd, "wor");
+	expect_data("wor");
+	ck_assert_uint_eq(n[VSOCK_CONNS_ADDED], 1);
+	ck_assert_uint_eq(n[VSOCK_CONNS_REMOVED], 0);
+	ck_assert_uint_eq(n[VSOCK_TX_BYTES], 5);
+	ck_assert_uint_eq(n[VSOCK_TX_PACKETS], 2);
+	ck_assert_uint_eq(n[VSOCK_RX_BYTES], 3);
+	ck_assert_uint_eq(n[VSOCK_RX_PACKETS], 2);
+	send_op(VIRTIO_VSOCK_OP_RST, 0);
+	ck_assert_uint_eq(n[VSOCK_CONNS_REMOVED], 1);
+	ck_assert_uint_eq(n[VSOCK_TX_BROKEN], 0);
+	close(fd);
+	teardown();
+}
+END_TEST
+
+SUITE("vsock", counts, config_space, guest_connects_and_talks, framing_means_nothing,
+	refused_connection, unknown_connections_get_rst, slow_host_stops_the_guest, credit_ignored,
+	too_much_at_once, credit_asked_and_told, guest_credit_is_honoured, no_buffers_nothing_read,
 	packets_take_turns, host_half_closes, host_closes_with_data_under_way,
 	host_goes_away_after_half_close, guest_half_closes, guest_stops_receiving,
 	guest_closes_with_a_full_ring, guest_resets_with_a_full_ring, device_reset_with_a_full_ring,
