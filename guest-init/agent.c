@@ -6,24 +6,20 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "guest-init/container.h"
-#include "guest-init/report.h"
+#include "guest-init/jobs.h"
+#include "guest-init/process.h"
 #include "guest-init/rootfs.h"
-#include "guest-init/streams.h"
-#include "guest-init/terminal.h"
 #include "protocol/agent.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
+#include <sys/prctl.h>
 #include <time.h>
 
-/* Since Linux 6.9; older headers lack it. */
-#define SIGNAL_PROCESS_GROUP (1U << 2)
-
-/* A handful of messages, all small; more waiting means that the host doesn't read. */
-#define OUT_MAX (16 * 1024)
+/* The longest answers to all that may be under way, and a few more; more waiting means that the
+ * host doesn't read. */
+#define OUT_MAX (64 * 1024)
 
 /* The host's clock came a moment ago: less than this is no reason to change the guest's. */
 #define CLOCK_SLACK_NS 1000000000LL
@@ -38,6 +34,7 @@ enum agent_state {
 	STATE_ENDED,   /* EXITED or FAILED was sent; only SHUTDOWN can follow */
 };
 
+/* @container: the reaper; @process: the container's own command */
 struct agent {
 	const struct platform *platform;
 	struct loop loop;
@@ -45,11 +42,10 @@ struct agent {
 	struct agent_reader reader;
 	struct buf out;
 	enum agent_state state;
-	struct agent_spec spec;
-	struct container container;
-	struct loop_source channel, gone;
-	struct streams streams;
-	int cgroup_fd, command_fd, master;
+	struct child container;
+	struct process process;
+	struct jobs jobs;
+	int cgroup_fd;
 	struct report exited; /* kind is REPORT_EXITED once known */
 	bool image_ok;
 	struct err image_err;
@@ -81,19 +77,18 @@ static void send_msg(struct agent *agent, const struct agent_msg *msg)
 
 static void send_failed(struct agent *agent, uint32_t code, const char *message)
 {
-	struct agent_msg msg = {.type = AGENT_FAILED, .failed.code = code};
+	const struct agent_msg msg = process_failed(&agent->process, code, message);
 
 	if (agent->state == STATE_ENDED)
 		return;
 	agent->state = STATE_ENDED;
-	snprintf(msg.failed.message, sizeof(msg.failed.message), "%s", message);
+	jobs_end(&agent->jobs);
 	send_msg(agent, &msg);
 }
 
-static void terminal_close(struct agent *agent)
+static void jobs_send(struct jobs *jobs, const struct agent_msg *msg)
 {
-	if (agent->master >= 0)
-		close(TAKE_FD(agent->master));
+	send_msg(container_of(jobs, struct agent, jobs), msg);
 }
 
 /* Something of the end has happened: is that all of it? */
@@ -101,7 +96,8 @@ static void check_ended(struct agent *agent)
 {
 	struct agent_msg msg = {.type = AGENT_EXITED};
 
-	if (agent->state != STATE_STARTED || agent->container.pid || !streams_done(&agent->streams))
+	if (agent->state != STATE_STARTED || agent->container.pid ||
+		!streams_done(&agent->process.streams))
 		return;
 	if (agent->exited.kind != REPORT_EXITED) {
 		send_failed(agent, AGENT_EXIT_ERROR, "the container's first process was killed");
@@ -113,40 +109,31 @@ static void check_ended(struct agent *agent)
 	send_msg(agent, &msg);
 }
 
-static void on_stream_done(struct streams *streams)
+static void on_drained(struct process *process)
 {
-	struct agent *agent = container_of(streams, struct agent, streams);
-
-	/* With the relays' copies closed, too, this hangs up the terminal if the container still
-	 * runs. */
-	if (agent->spec.terminal)
-		terminal_close(agent);
-	check_ended(agent);
+	check_ended(container_of(process, struct agent, process));
 }
 
 static void handle_started(struct agent *agent, const struct report *report, int fd)
 {
-	const struct agent_msg msg = {
-		.type = AGENT_STARTED,
-		.started = {.pid = (uint32_t)report->code, .exec_ns = now_ns()},
-	};
+	const struct agent_msg msg = process_started(&agent->process, (uint32_t)report->code);
 
-	if (agent->state != STATE_STARTED || agent->command_fd >= 0) {
+	if (agent->state != STATE_STARTED || agent->process.pidfd >= 0) {
 		close(fd);
 		return;
 	}
-	agent->command_fd = fd;
+	agent->process.pidfd = fd;
 	send_msg(agent, &msg);
 }
 
-static void handle_report(struct agent *agent, const struct report *report, int fd)
+static void on_report(struct child *child, const struct report *report, int fd)
 {
+	struct agent *agent = container_of(child, struct agent, container);
 	struct err err;
 
 	switch (report->kind) {
 	case REPORT_TTY:
-		agent->master = fd;
-		if (streams_terminal(&agent->streams, fd, &err) < 0)
+		if (process_terminal(&agent->process, fd, &err) < 0)
 			send_failed(agent, AGENT_EXIT_ERROR, err.msg);
 		break;
 	case REPORT_STARTED:
@@ -161,32 +148,15 @@ static void handle_report(struct agent *agent, const struct report *report, int 
 	}
 }
 
-static void channel_read(struct agent *agent)
+static void on_gone(struct child *child, int status)
 {
-	struct report report;
-	int fd, r;
+	struct agent *agent = container_of(child, struct agent, container);
 
-	while ((r = report_recv(agent->container.channel, &report, &fd)) > 0)
-		handle_report(agent, &report, fd);
-	if (r != -EAGAIN)
-		loop_del(&agent->loop, &agent->channel);
-}
-
-static void on_channel(struct loop_source *src, uint32_t events)
-{
-	channel_read(container_of(src, struct agent, channel));
-}
-
-static void on_gone(struct loop_source *src, uint32_t events)
-{
-	struct agent *agent = container_of(src, struct agent, gone);
-
-	loop_del(&agent->loop, src);
-	/* Its last word may have come in the same moment. */
-	channel_read(agent);
-	container_kill(&agent->container);
+	jobs_end(&agent->jobs);
 	check_ended(agent);
 }
+
+static const struct child_ops container_ops = {.report = on_report, .gone = on_gone};
 
 static void clock_set(uint64_t wall_clock_ns)
 {
@@ -205,21 +175,10 @@ static void clock_set(uint64_t wall_clock_ns)
 		clock_settime(CLOCK_REALTIME, &wanted);
 }
 
-static int container_watch(struct agent *agent, struct err *err)
-{
-	int r = io_nonblock(agent->container.channel);
-
-	if (r == 0)
-		r = loop_add(&agent->loop, &agent->channel, agent->container.channel, EPOLLIN,
-			on_channel);
-	if (r == 0)
-		r = loop_add(&agent->loop, &agent->gone, agent->container.pidfd, EPOLLIN, on_gone);
-	return r < 0 ? err_errno(err, -r, "watching the container") : 0;
-}
-
 static int start(struct agent *agent, struct err *err)
 {
-	const struct agent_spec *spec = &agent->spec;
+	struct process *process = &agent->process;
+	const struct agent_spec *spec = &process->spec;
 	int r;
 
 	if (!agent->image_ok) {
@@ -231,22 +190,22 @@ static int start(struct agent *agent, struct err *err)
 	if (r == 0)
 		r = agent->platform->network(spec, err);
 	if (r == 0)
-		r = streams_open(&agent->streams, &agent->loop, spec, on_stream_done, err);
+		r = process_open(process, &agent->loop, err);
 	if (r == 0)
 		r = container_start(
-			spec, agent->streams.child, agent->cgroup_fd, &agent->container, err);
+			spec, process->streams.child, agent->cgroup_fd, &agent->container, err);
 	if (r == 0)
-		r = streams_connect(&agent->streams, agent->platform, spec, err);
+		r = streams_connect(&process->streams, agent->platform, spec, err);
 	/* Only now: the terminal's connection is there when the master comes. */
 	if (r == 0)
-		r = container_watch(agent, err);
+		r = child_watch(&agent->container, &agent->loop, &container_ops, err);
 	return r;
 }
 
 static void handle_start(struct agent *agent, const struct agent_msg *msg)
 {
 	struct err err;
-	int r = agent_spec_decode(msg->spec.data, msg->spec.len, &agent->spec);
+	int r = agent_spec_decode(msg->spec.data, msg->spec.len, &agent->process.spec);
 
 	if (r < 0) {
 		send_failed(agent, AGENT_EXIT_ERROR, "the container's specification is malformed");
@@ -257,40 +216,42 @@ static void handle_start(struct agent *agent, const struct agent_msg *msg)
 		send_failed(agent, AGENT_EXIT_ERROR, err.msg);
 }
 
-static void handle_signal(struct agent *agent, const struct agent_signal *sig)
+/* What the host must not have sent ends the connection, as a malformed message does. */
+static void host_fault(struct agent *agent, const char *what)
 {
-	int signo = (int)sig->signo;
+	log_error("the host sent %s", what);
+	loop_quit(&agent->loop);
+}
 
-	/* A command that is gone needs no signal: errors are of no interest. */
-	if (agent->command_fd < 0)
+/* A message about a further command or request. They end with the container: the host may not have
+ * heard of that. */
+static void handle_job(struct agent *agent, const struct agent_msg *msg)
+{
+	if (agent->state == STATE_ENDED)
 		return;
-	if (sig->to_group && agent->master >= 0) {
-		terminal_signal(agent->master, signo);
-		return;
-	}
-	if (sig->to_group && syscall(SYS_pidfd_send_signal, agent->command_fd, signo, NULL,
-				     SIGNAL_PROCESS_GROUP) == 0)
-		return;
-	syscall(SYS_pidfd_send_signal, agent->command_fd, signo, NULL, 0);
+	agent->jobs.cgroup_fd = agent->cgroup_fd;
+	if (agent->process.pidfd < 0 || !jobs_handle(&agent->jobs, msg))
+		host_fault(agent, "a message with an id that it must not use");
 }
 
 static void handle_msg(struct agent *agent, const struct agent_msg *msg)
 {
+	if (msg->id) {
+		handle_job(agent, msg);
+		return;
+	}
 	switch (msg->type) {
 	case AGENT_START:
-		if (agent->state == STATE_WAITING) {
+		if (agent->state == STATE_WAITING)
 			handle_start(agent, msg);
-			break;
-		}
-		log_error("the host sent a second start message");
-		loop_quit(&agent->loop);
+		else
+			host_fault(agent, "a second start message");
 		break;
 	case AGENT_SIGNAL:
-		handle_signal(agent, &msg->signal);
+		process_signal(&agent->process, &msg->signal);
 		break;
 	case AGENT_RESIZE:
-		if (agent->master >= 0)
-			terminal_resize(agent->master, msg->resize.rows, msg->resize.cols);
+		process_resize(&agent->process, &msg->resize);
 		break;
 	case AGENT_SHUTDOWN:
 		loop_quit(&agent->loop);
@@ -306,7 +267,7 @@ static void handle_msg(struct agent *agent, const struct agent_msg *msg)
 	case AGENT_RESULT:
 	case AGENT_USAGE:
 	default:
-		/* The reader refuses what only a guest sends. */
+		/* The reader refuses what only a guest sends, and what needs an id. */
 		break;
 	}
 }
@@ -331,10 +292,8 @@ static void on_control(struct loop_source *src, uint32_t events)
 	}
 	while (!agent->loop.quit && (r = agent_reader_next(&agent->reader, &msg)) > 0)
 		handle_msg(agent, &msg);
-	if (r < 0) {
-		log_error("the host sent a malformed message");
-		loop_quit(&agent->loop);
-	}
+	if (r < 0)
+		host_fault(agent, "a malformed message");
 }
 
 /* Say hello and serve. Return: -errno, or 0 when the host has had enough. */
@@ -368,20 +327,28 @@ noreturn void agent_run(const struct platform *platform, uint64_t init_ns)
 		.platform = platform,
 		.out = BUF_INIT(OUT_MAX),
 		.cgroup_fd = -1,
-		.command_fd = -1,
-		.master = -1,
+		.jobs = {.loop = &agent.loop,
+			.platform = platform,
+			.container = &agent.container,
+			.spec = &agent.process.spec,
+			.send = jobs_send},
 	};
 	struct err err;
 	int r = loop_init(&agent.loop);
 
 	signal(SIGPIPE, SIG_IGN);
+	/* For all that is cloned as well: until it has executed something, the container can't look
+	 * into it, attach to it, or see what it executes. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	process_init(&agent.process, 0, on_drained);
 	agent_reader_init(&agent.reader, AGENT_HOST);
 	if (r < 0)
 		log_error("event loop: %s", strerror(-r));
 	else if (serve(&agent, init_ns, &err) < 0)
 		log_error("%s", err.msg);
-	container_kill(&agent.container);
-	rootfs_close(agent.spec.root);
+	jobs_end(&agent.jobs);
+	child_kill(&agent.container);
+	rootfs_close(agent.process.spec.root);
 	platform->power_off();
 	for (;;)
 		pause();

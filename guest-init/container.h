@@ -2,11 +2,8 @@
 // The container: its namespaces, the reaper that is PID 1 in them, and the command.
 #pragma once
 
-#include "base/err.h"
+#include "guest-init/child.h"
 #include "protocol/agent.h"
-
-#include <stdnoreturn.h>
-#include <sys/types.h>
 
 /*
  * Theory of operation
@@ -26,29 +23,15 @@
  */
 
 /*
- * struct container - a started container, as PID 1 sees it
- * @pidfd:	of the reaper; readable when the whole container is gone
- * @channel:	SOCK_SEQPACKET, brings struct report
- */
-struct container {
-	pid_t pid;
-	int pidfd;
-	int channel;
-};
-
-/*
  * container_start() - clone the reaper
  * @stdio:	the command's ends of its streams, -1 = /dev/null; ignored with a terminal; stay the
  * caller's
  * @cgroup_fd:	of rootfs_cgroup(), or negative
  *
- * The container's root must be mounted. Everything else is reported through the channel.
+ * The container's root must be mounted. Everything else is reported by the child, whose end is that
+ * of the whole container.
  *
  * Return: 0 or -errno.
  */
 int container_start(const struct agent_spec *spec, const int stdio[3], int cgroup_fd,
-	struct container *ret, struct err *err);
-
-/* container_kill() - kill all of it and wait until it is gone. Harmless when it never was or is
- * gone. */
-void container_kill(struct container *container);
+	struct child *ret, struct err *err);

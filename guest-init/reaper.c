@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "guest-init/clone.h"
 #include "guest-init/command.h"
+#include "guest-init/descriptors.h"
 #include "guest-init/env.h"
 #include "guest-init/etc.h"
 #include "guest-init/mounts.h"
@@ -16,45 +17,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-/* Where the descriptors that stay open are gathered: three streams, the channel. */
-#define FD_STDIO 3
-#define FD_CHANNEL 6
-#define FD_END 7
-
-/*
- * Keep nothing of PID 1's but the streams and the channel: a copy of the wrong end of a pipe would
- * hide its end of file from the other side. They become FD_STDIO... and FD_CHANNEL.
- */
-static int descriptors_keep(const int stdio[3], int channel, int ret_stdio[3])
-{
-	int from[] = {stdio[0], stdio[1], stdio[2], channel};
-
-	/* First out of the way of the numbers to come. */
-	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
-		if (from[i] < 0)
-			continue;
-		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, FD_END);
-		if (from[i] < 0)
-			return -errno;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
-		int to = FD_STDIO + (int)i;
-
-		if (i < 3)
-			ret_stdio[i] = from[i] < 0 ? -1 : to;
-		if (from[i] < 0)
-			close(to);
-		else if (dup3(from[i], to, O_CLOEXEC) < 0)
-			return -errno;
-	}
-	return syscall(SYS_close_range, FD_END, ~0U, 0) < 0 ? -errno : 0;
-}
 
 /* All that happens before the command's process. */
 static int container_make(
@@ -78,6 +44,8 @@ static int container_make(
 		r = terminal_open(spec->rows, spec->cols, &master, &stdio[0], err);
 		stdio[1] = stdio[2] = stdio[0];
 	}
+	if (r == 0 && spec->terminal)
+		r = terminal_console(master, err);
 	if (r == 0)
 		r = mounts_mask(err);
 	if (r == 0 && spec->root == AGENT_ROOT_READONLY)
@@ -179,8 +147,6 @@ noreturn void reaper_run(
 	int r;
 
 	umask(0);
-	/* The container can't look into it, attach to it, or see what it executes. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	r = descriptors_keep(stdio, channel, command.stdio);
 	if (r < 0) {
 		/* FD_CHANNEL may not be there; PID 1 sees the channel end. */

@@ -33,24 +33,31 @@ int terminal_open(uint16_t rows, uint16_t cols, int *ret_master, int *ret_slave,
 {
 	int CLEANUP_FD master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	int CLEANUP_FD slave = -1;
-	int unlock = 0, number, r;
-	char path[32];
+	int unlock = 0, r;
 
 	if (master < 0)
 		return err_errno(err, errno, "/dev/pts/ptmx");
-	if (ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCGPTN, &number) < 0)
+	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return err_errno(err, errno, "pseudo-terminal");
-	snprintf(path, sizeof(path), "/dev/pts/%d", number);
-	slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	/* Not by its name, which a running container could have given to something else. */
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
-		return err_errno(err, errno, "%s", path);
+		return err_errno(err, errno, "pseudo-terminal's other end");
 	r = terminal_resize(master, rows, cols);
 	if (r < 0)
-		return err_errno(err, -r, "%s: window size", path);
-	r = mounts_bind(path, "/dev/console", err);
-	if (r < 0)
-		return r;
+		return err_errno(err, -r, "pseudo-terminal's window size");
 	*ret_master = TAKE_FD(master);
 	*ret_slave = TAKE_FD(slave);
 	return 0;
+}
+
+int terminal_console(int master, struct err *err)
+{
+	char path[32];
+	int number;
+
+	if (ioctl(master, TIOCGPTN, &number) < 0)
+		return err_errno(err, errno, "pseudo-terminal's number");
+	snprintf(path, sizeof(path), "/dev/pts/%d", number);
+	return mounts_bind(path, "/dev/console", err);
 }

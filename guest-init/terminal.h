@@ -8,12 +8,16 @@
 #include <sys/types.h>
 
 /*
- * terminal_open() - a new pseudo-terminal of the given size, also bound to /dev/console
+ * terminal_open() - a new pseudo-terminal of the given size
  * @ret_master, @ret_slave:	close-on-exec, the caller's
  *
- * Return: 0 or -errno. Context: the container's mount namespace, its root still writable.
+ * Return: 0 or -errno. Context: the container's mount namespace.
  */
 int terminal_open(uint16_t rows, uint16_t cols, int *ret_master, int *ret_slave, struct err *err);
+
+/* terminal_console() - bind the terminal of @master to /dev/console, which is made. Return: 0 or
+ * -errno. */
+int terminal_console(int master, struct err *err);
 
 /* terminal_resize() - the processes on it get SIGWINCH. Return: 0 or -errno. */
 int terminal_resize(int master, uint16_t rows, uint16_t cols);
