@@ -4,10 +4,12 @@
 
 #include "base/cleanup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Room for a few descriptors that were not asked for, so that they can be closed, not leaked. */
 #define IO_FDS_MAX 4
@@ -47,6 +49,19 @@ int io_write_full(int fd, const void *data, size_t n)
 		p += put;
 		n -= (size_t)put;
 	}
+	return 0;
+}
+
+int io_open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	close(fd);
 	return 0;
 }
 

@@ -15,6 +15,15 @@ int io_read_full(int fd, void *data, size_t n);
 /* io_write_full() - write all @n bytes to a blocking descriptor. Return: 0 or -errno. */
 int io_write_full(int fd, const void *data, size_t n);
 
+/*
+ * io_open_standard() - put /dev/null where standard input, output or error is closed
+ *
+ * A file opened later must not become what messages or a console's output are written to.
+ *
+ * Return: 0 or -errno.
+ */
+int io_open_standard(void);
+
 /* io_nonblock() - set O_NONBLOCK. Return: 0 or -errno. */
 int io_nonblock(int fd);
 

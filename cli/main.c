@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line of hull.
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/container.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
 
 static const struct command *const commands[] = {
@@ -58,24 +59,10 @@ static int help_command(const char *name)
 	return 0;
 }
 
-/* A descriptor opened later must not become what the container's output is written to. */
-static int main_open_stdio(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const struct command *command;
-	int r = main_open_stdio();
+	int r = io_open_standard();
 	int code;
 
 	if (r < 0) {

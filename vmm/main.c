@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 /* It lives as long as the process. */
 static struct monitor monitor;
@@ -50,8 +51,13 @@ static int run(void)
 int main(int argc, char **argv)
 {
 	struct err err;
+	int r = io_open_standard();
 
 	log_setup("hull-vmm", LOG_WARN);
+	if (r < 0) {
+		log_error("/dev/null: %s", strerror(-r));
+		return VM_END_ERROR;
+	}
 	switch (options_parse(argc, argv, &monitor.config, &err)) {
 	case OPTIONS_RUN:
 		log_setup("hull-vmm", monitor.config.log_level);

@@ -20,9 +20,9 @@ static const struct {
 int option_legacy(char *text, struct config *config, struct err *err)
 {
 	const size_t count = sizeof(legacy_parts) / sizeof(legacy_parts[0]);
-	char *saved = NULL;
+	char *item;
 
-	for (char *item = strtok_r(text, ",", &saved); item; item = strtok_r(NULL, ",", &saved)) {
+	while ((item = strsep(&text, ","))) {
 		size_t i = 0;
 
 		while (i < count && strcmp(item, legacy_parts[i].name))

@@ -19,8 +19,8 @@ int option_number(
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (!isdigit((unsigned char)text[0]) || *end || errno || value > max)
-		return err_set(err, -EINVAL, "%s: '%s' is not a number from 0 to %llu", option,
-			text, (unsigned long long)max);
+		return err_set(err, -EINVAL, "%s: '%s' is not a number up to %llu", option, text,
+			(unsigned long long)max);
 	*ret = value;
 	return 0;
 }

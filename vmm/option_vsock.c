@@ -23,7 +23,9 @@ int option_vsock(char *text, struct config *config, struct err *err)
 	if (vsock->cid)
 		return err_set(err, -EINVAL, "--vsock: given twice");
 	for (item = strtok_r(text, ",", &saved); item && !r; item = strtok_r(NULL, ",", &saved)) {
-		if (!strncmp(item, "cid=", 4)) {
+		if (!strncmp(item, "cid=", 4) && cid) {
+			r = err_set(err, -EINVAL, "--vsock: two of cid=N");
+		} else if (!strncmp(item, "cid=", 4)) {
 			r = option_number("--vsock cid", item + 4, CID_MAX, &cid, err);
 			if (!r && cid < CID_MIN)
 				r = err_set(err, -EINVAL, "--vsock cid: %s is reserved, use %d up",
@@ -40,7 +42,7 @@ int option_vsock(char *text, struct config *config, struct err *err)
 	}
 	if (r < 0)
 		return r;
-	if (!cid || !vsock->uds == (vsock->fd < 0))
+	if (!cid || (vsock->uds && !*vsock->uds) || !vsock->uds == (vsock->fd < 0))
 		return err_set(err, -EINVAL, "--vsock: needs cid=N and one of uds=PATH, fd=N");
 	if (vsock->seqpacket && !vsock->uds)
 		return err_set(err, -EINVAL, "--vsock: seqpacket needs uds=PATH");

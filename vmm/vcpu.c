@@ -184,7 +184,10 @@ static void *vcpu_thread(void *arg)
 				vcpu_park(vcpu);
 				continue;
 			}
-			log_error("kvm: running vCPU %u: errno %d", vcpu->index, errno);
+			log_error("kvm: running vCPU %u: errno %d%s", vcpu->index, errno,
+				errno == EFAULT ? ": was a kernel or initrd cut short that is "
+						  "mapped into guest memory?"
+						: "");
 			vcpu_failed(vcpu);
 			break;
 		}

@@ -6,6 +6,7 @@
 #include "base/loop.h"
 #include "vmm/arch/arch.h"
 #include "vmm/config.h"
+#include "vmm/memory_fault.h"
 #include "vmm/vcpu.h"
 
 #include <errno.h>
@@ -130,10 +131,14 @@ int vm_init(struct vm *vm, struct loop *loop, const struct config *config, struc
 
 void vm_fini(struct vm *vm)
 {
+	struct err ignored;
+
 	vcpu_free_all(vm);
 	arch_vm_fini(vm);
-	if (vm->ram)
+	if (vm->ram) {
+		memory_fault_watch(NULL, 0, &ignored);
 		munmap(vm->ram, vm->ram_size);
+	}
 	if (vm->fd >= 0)
 		close(vm->fd);
 	if (vm->kvm_fd >= 0)

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "vmm/arch/arch.h"
 #include "vmm/config.h"
+#include "vmm/memory_fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -139,5 +140,5 @@ int vm_add_memory(struct vm *vm, const struct config *config, struct err *err)
 		r = add_region(vm, i, &ranges[i], vm->ram + offset, err);
 		offset += ranges[i].len;
 	}
-	return r;
+	return r < 0 ? r : memory_fault_watch(vm->ram, size, err);
 }

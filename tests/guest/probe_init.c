@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // PID 1 of a test's guest: does the one thing that "probe=WORD" on the kernel command line names,
 // or the file /probe in the initramfs, tells on the console what it saw, and powers off.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -341,6 +344,35 @@ static void ports(void)
 	power_off();
 }
 
+static unsigned int count_names(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	unsigned int count = 0;
+
+	for (struct dirent *entry; dir && (entry = readdir(dir));)
+		count += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+static bool read_random(uint8_t *data, size_t size)
+{
+	int fd = open("/dev/hwrng", O_RDONLY);
+
+	for (size_t n = 0; n < size;) {
+		ssize_t got = read(fd, data + n, size - n);
+
+		if (got <= 0) {
+			fail("hwrng");
+			return false;
+		}
+		n += (size_t)got;
+	}
+	close(fd);
+	return true;
+}
+
 /* Write, read back and compare on all disks at once, over and over. */
 static void load(void)
 {
@@ -360,6 +392,9 @@ static void load(void)
 	for (int i = 0; i < disks; i++)
 		good += wait(&status) > 0 && !status;
 	say("probe: %d disks, %d good\n", disks, good);
+	say("probe: %u virtio devices\n", count_names("/sys/bus/virtio/devices"));
+	if (!access("/dev/hwrng", F_OK) && read_random(data, 64))
+		say("probe: 512 random bits\n");
 	tell_lines("/proc/interrupts", "CPU", "ERR");
 	/* Without ACPI a machine can only reset. */
 	if (access("/sys/firmware/acpi/tables", F_OK))
@@ -459,16 +494,8 @@ static void rng(void)
 		fail("rng_current");
 	close(fd);
 	say("probe: rng %s", name);
-	fd = open("/dev/hwrng", O_RDONLY);
-	for (size_t n = 0; n < sizeof(data);) {
-		ssize_t got = read(fd, data + n, sizeof(data) - n);
-
-		if (got <= 0) {
-			fail("hwrng");
-			return;
-		}
-		n += (size_t)got;
-	}
+	if (!read_random(data, sizeof(data)))
+		return;
 	for (size_t i = 0; i < sizeof(data); i++)
 		set += (unsigned int)__builtin_popcount(data[i]);
 	say("probe: bits %u of 512\n", set);
@@ -478,6 +505,14 @@ static void rng(void)
 /* Linux asks for random numbers by itself, at first every 5 s: a guest that does is not idle. */
 static void idle(void)
 {
+	struct ifreq ifr = {.ifr_name = "eth0", .ifr_flags = IFF_UP};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	/* An interface that is up and has no address sends nothing but IPv6's. */
+	write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+	if (!ioctl(fd, SIOCSIFFLAGS, &ifr))
+		say("probe: eth0 up\n");
+	close(fd);
 	write_file("/sys/class/misc/hw_random/rng_current", "none");
 	say("probe: idle\n");
 	for (;;)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Balloon, free page reporting, random numbers; and that all devices together are idle when the guest is."""
+import contextlib
 import os
 import subprocess
 import time
 
+from group_net import ip, isolate
 from guest import expect_end, said, start_vmm, vmm
 from harness import END_DEADLINE, WorkDir, check, equal, finish, match, read_until, wait_for
 
@@ -95,14 +97,30 @@ def switches(pid):
         return int(match(r"^voluntary_ctxt_switches:\s+(\d+)$", file.read(), "status").group(1))
 
 
+@contextlib.contextmanager
+def silent_tap(name="tap8"):
+    """A tap device to which the host itself sends nothing."""
+    isolate()
+    ip("tuntap", "add", "dev", name, "mode", "tap")
+    ip("link", "set", name, "addrgenmode", "none")
+    ip("link", "set", name, "up")
+    try:
+        yield name
+    finally:
+        ip("link", "del", name)
+
+
 def test_idle_devices_cost_nothing():
-    with WorkDir() as work:
+    with WorkDir() as work, silent_tap() as tap:
         disk, sock = os.path.join(work, "disk"), os.path.join(work, "vsock")
-        with open(disk, "wb") as file:
-            file.truncate(1 << 20)
-        process = start_vmm(work, "idle", "--disk", disk, "--vsock", f"cid=5,uds={sock}", "--rng", "--balloon",
-                            "size=0,reporting,deflate-on-oom", "--serial", "stdio")
-        read_until(process.stdout, "probe: idle")
+        for path in (disk, disk + "2"):
+            with open(path, "wb") as file:
+                file.truncate(1 << 20)
+        process = start_vmm(work, "idle", "--disk", disk, "--disk", disk + "2,io=sync,rate=ops:1000/1000", "--net",
+                            f"tap={tap}", "--vsock", f"cid=5,uds={sock}", "--rng=rate=bw:1M/1000", "--balloon",
+                            "size=0,reporting,deflate-on-oom", "--serial", "stdio", "--api-sock",
+                            os.path.join(work, "api"))
+        match("probe: eth0 up", read_until(process.stdout, "probe: idle"), "console")
         # What the start leaves to do: the console's last bytes, the first report of free pages.
         quiet = [switches(process.pid), time.monotonic()]
 

@@ -73,8 +73,8 @@ def test_memory_map():
 
 
 def all_slots(work, *options, **kwargs):
-    """A guest with 22 disks, the most there can be, and a vsock, all disks busy at the same time."""
-    args = ["--vsock", f"cid=5,uds={work}/vsock"]
+    """A guest with 22 disks, the most there can be, and two other devices; all disks busy at the same time."""
+    args = ["--vsock", f"cid=5,uds={work}/vsock", "--rng"]
     for number in range(22):
         path = os.path.join(work, f"disk{number}")
         with open(path, "wb") as file:
@@ -87,17 +87,27 @@ def test_every_slot_has_a_device():
     with WorkDir() as work:
         result = expect_end(all_slots(work), 0)
         said(result, "22 disks, 22 good")
+        said(result, "24 virtio devices")
+        said(result, "512 random bits")
 
 
 def test_every_slot_with_shared_lines():
     with WorkDir() as work:
         result = expect_end(all_slots(work, "--legacy", "pic"), 0)
         said(result, "22 disks, 22 good")
+        said(result, "512 random bits")
+
+
+def test_one_device_too_many():
+    with WorkDir() as work:
+        expect_end(all_slots(work, "--balloon", "size=0"), 152, "no room for 'balloon': more than 24 devices")
 
 
 def test_every_slot_without_acpi():
     with WorkDir() as work:
-        said(all_slots(work, "--acpi", "off"), "22 disks, 22 good")
+        result = all_slots(work, "--acpi", "off")
+        said(result, "22 disks, 22 good")
+        said(result, "24 virtio devices")
 
 
 def memory_of(work, words, memory):

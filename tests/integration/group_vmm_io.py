@@ -6,9 +6,9 @@ import socket
 import subprocess
 import time
 
-from guest import expect_end, said, start_vmm, vmm
+from guest import expect_end, said, start_vmm, vmm, vmm_args
 from harness import (DEADLINE, END_DEADLINE, Failed, WorkDir, as_bytes, check, equal, file_text, finish, match,
-                     read_until)
+                     read_until, run)
 
 MIB = 1 << 20
 
@@ -63,6 +63,18 @@ def test_disk_by_descriptor():
         expect_end(result, 0)
         equal(os.pread(fd, MIB, MIB), pattern(), "what is on the disk")
         os.close(fd)
+
+
+def test_standard_descriptors_closed():
+    """What is opened next must not become what messages and the console are written to."""
+    with WorkDir() as work:
+        path = os.path.join(work, "disk")
+        with open(path, "wb") as file:
+            file.truncate(MIB)
+        args = vmm_args(work, "info", "--disk", path, "--serial", "stdio", "--log-level", "debug")
+        result = run("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *args)
+        equal((result.code, result.out, result.err), (0, b"", b""), "exit code and output")
+        check(not file_text(path).strip("\0"), "something was written to the disk")
 
 
 def test_serial_none():

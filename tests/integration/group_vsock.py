@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 
+from api import Api
 from guest import CMDLINE, VSOCK_INIT, initramfs, start_vmm
 from harness import (DEADLINE, END_DEADLINE, Failed, WorkDir, check, equal, finish, match, read_until, short,
                      wait_for)
@@ -26,7 +27,9 @@ class Guest:
         resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
         initramfs(os.path.join(work, "initramfs"), program=VSOCK_INIT)
         self.path = os.path.join(work, "v")
-        self.process = start_vmm(work, "vsock", "--vsock", f"cid=7,uds={self.path},seqpacket", cmdline=CMDLINE)
+        self.api = os.path.join(work, "api")
+        self.process = start_vmm(work, "vsock", "--vsock", f"cid=7,uds={self.path},seqpacket", "--api-sock", self.api,
+                                 cmdline=CMDLINE)
         read_until(self.process.stdout, "guest: ready")
         self.idle = self.descriptors()
 
@@ -175,6 +178,34 @@ def half_close(vm):
     wait_for(lambda: vm.descriptors() == vm.idle, "the end of closed connections")
 
 
+def paused(vm):
+    api, data = Api(vm.api), os.urandom(200000)
+    with vm.dial(b"e") as sock:
+        api.pause()
+        sock.sendall(data[:1000])
+        sock.settimeout(0.5)
+        try:
+            raise Failed(f"a machine at rest answers: {sock.recv(100)}")
+        except TimeoutError:
+            pass
+        api.resume()
+        sock.settimeout(DEADLINE)
+        writer = threading.Thread(target=lambda: (sock.sendall(data[1000:]), sock.shutdown(socket.SHUT_WR)))
+        writer.start()
+        # And in the middle of a stream.
+        for _ in range(3):
+            api.pause()
+            api.resume()
+        check(read_all(sock) == data, "the echo differs")
+        writer.join(DEADLINE)
+    # Who calls in a pause is answered after it.
+    api.pause()
+    resumer = threading.Timer(0.3, api.resume)
+    resumer.start()
+    vm.dial(b"e").close()
+    resumer.join()
+
+
 def wrong_clients(vm):
     for line in (b"CONNECT\n", b"connect x\n", b"GET / HTTP/1.1\r\n\r\n", b"CONNECT 4294967296\n", b"CONNECT 99\n"):
         with socket.socket(socket.AF_UNIX) as sock:
@@ -266,7 +297,7 @@ def many(vm):
 
 def test_streams_and_messages():
     with guest() as vm:
-        for part in (big_transfers, slow_readers, half_close, wrong_clients, messages, many):
+        for part in (big_transfers, slow_readers, half_close, paused, wrong_clients, messages, many):
             begin = time.monotonic()
             part(vm)
             print(f"# {part.__name__} {time.monotonic() - begin:.1f} s", flush=True)

@@ -25,6 +25,9 @@ STORE = os.environ.get("HULL_STORE") or os.path.join(TOP, "build", "store")
 BUSYBOX = os.path.join(TOP, "build", "images", "busybox")
 DEBIAN = os.path.join(TOP, "build", "images", "debian")
 
+# scripts/kvm-host says so of the machine it emulates.
+EMULATED = bool(os.environ.get("HULL_EMULATED"))
+
 # Every wait ends. A boot takes 2 to 4 seconds in the emulated host; these are for one that is short of CPU time, and
 # HULL_TEST_PATIENCE multiplies them where it is even shorter.
 PATIENCE = int(os.environ.get("HULL_TEST_PATIENCE") or 1)

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 START_TEST(full_read_tells_a_short_file)
 {
@@ -61,5 +63,24 @@ START_TEST(long_message_is_refused_and_its_descriptor_closed)
 }
 END_TEST
 
-SUITE("io", full_read_tells_a_short_file, descriptor_arrives_close_on_exec,
-	long_message_is_refused_and_its_descriptor_closed)
+START_TEST(closed_standard_descriptors)
+{
+	struct stat null, st;
+	int one = dup(STDOUT_FILENO), fd;
+
+	ck_assert_int_eq(stat("/dev/null", &null), 0);
+	close(STDIN_FILENO);
+	close(STDERR_FILENO);
+	ck_assert_int_eq(io_open_standard(), 0);
+	for (int i = 0; i <= STDERR_FILENO; i += 2) {
+		ck_assert_int_eq(fstat(i, &st), 0);
+		ck_assert(S_ISCHR(st.st_mode) && st.st_rdev == null.st_rdev);
+	}
+	/* Nothing else is changed or left. */
+	fd = dup(STDOUT_FILENO);
+	ck_assert_int_eq(fd, one + 1);
+}
+END_TEST
+
+SUITE("io", closed_standard_descriptors, full_read_tells_a_short_file,
+	descriptor_arrives_close_on_exec, long_message_is_refused_and_its_descriptor_closed)
