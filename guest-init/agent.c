@@ -5,7 +5,9 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "guest-init/cgroup.h"
 #include "guest-init/container.h"
+#include "guest-init/freeze.h"
 #include "guest-init/jobs.h"
 #include "guest-init/process.h"
 #include "guest-init/rootfs.h"
@@ -186,7 +188,7 @@ static int start(struct agent *agent, struct err *err)
 		return err->code;
 	}
 	clock_set(spec->wall_clock_ns);
-	r = rootfs_mount(agent->platform, spec->root, err);
+	r = rootfs_mount(agent->platform, spec, err);
 	if (r == 0)
 		r = agent->platform->network(spec, err);
 	if (r == 0)
@@ -249,6 +251,9 @@ static void handle_msg(struct agent *agent, const struct agent_msg *msg)
 		break;
 	case AGENT_SIGNAL:
 		process_signal(&agent->process, &msg->signal);
+		/* The reaper, frozen as well, couldn't tell. */
+		if (msg->signal.signo == SIGKILL)
+			freeze_lift(&agent->jobs);
 		break;
 	case AGENT_RESIZE:
 		process_resize(&agent->process, &msg->resize);
@@ -315,7 +320,7 @@ static int serve(struct agent *agent, uint64_t init_ns, struct err *err)
 	send_msg(agent, &hello);
 	/* While the host answers. Whatever fails is told when it has. */
 	agent->image_ok = rootfs_mount_image(agent->platform, &agent->image_err) == 0;
-	agent->cgroup_fd = rootfs_cgroup();
+	agent->cgroup_fd = cgroup_make();
 	r = loop_run(&agent->loop);
 	loop_del(&agent->loop, &agent->control);
 	return r < 0 ? err_errno(err, -r, "event loop") : 0;
@@ -348,7 +353,7 @@ noreturn void agent_run(const struct platform *platform, uint64_t init_ns)
 		log_error("%s", err.msg);
 	jobs_end(&agent.jobs);
 	child_kill(&agent.container);
-	rootfs_close(agent.process.spec.root);
+	rootfs_close(&agent.process.spec);
 	platform->power_off();
 	for (;;)
 		pause();

@@ -11,16 +11,13 @@
 
 #define CAP_BIT(cap) (1ULL << (cap))
 
-/* What Docker and podman's docker profile grant: enough for the usual servers and package managers.
- */
-#define CAPS_DEFAULT                                                                               \
-	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FSETID) |                    \
-		CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_NET_RAW) |                  \
-		CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETFCAP) |                 \
-		CAP_BIT(CAP_SETPCAP) | CAP_BIT(CAP_NET_BIND_SERVICE) | CAP_BIT(CAP_SYS_CHROOT) |   \
-		CAP_BIT(CAP_KILL) | CAP_BIT(CAP_AUDIT_WRITE))
+const uint64_t caps_default =
+	CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_FOWNER) |
+	CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_NET_RAW) | CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETUID) |
+	CAP_BIT(CAP_SETFCAP) | CAP_BIT(CAP_SETPCAP) | CAP_BIT(CAP_NET_BIND_SERVICE) |
+	CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_KILL) | CAP_BIT(CAP_AUDIT_WRITE);
 
-/* Capability sets are 64 bits wide; the kernel tells by EINVAL which is the last. */
+/* Capability sets are 64 bits wide; the kernel refuses to read those that it doesn't know. */
 #define CAPS_END 64
 
 static int caps_set(uint64_t caps)
@@ -34,20 +31,28 @@ static int caps_set(uint64_t caps)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-int caps_become(const struct user *user, struct err *err)
+/* Lower the bounding set to @caps. What isn't in it is taken out of @caps. Return: 0 or -errno. */
+static int bounding_set(uint64_t *caps, struct err *err)
 {
-	int r;
-
-	/* Bounding first: lowering it takes CAP_SETPCAP, which a change of user drops. */
 	for (unsigned int cap = 0; cap < CAPS_END; cap++) {
-		if (CAPS_DEFAULT & CAP_BIT(cap))
+		int r = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+
+		if (r == 1 && *caps & CAP_BIT(cap))
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
-			continue;
-		if (errno == EINVAL)
-			break;
-		return err_errno(err, errno, "bounding set");
+		*caps &= ~CAP_BIT(cap);
+		if (r == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return err_errno(err, errno, "bounding set");
 	}
+	return 0;
+}
+
+int caps_become(const struct user *user, uint64_t caps, struct err *err)
+{
+	/* First: lowering it takes CAP_SETPCAP, which a change of user drops. */
+	int r = bounding_set(&caps, err);
+
+	if (r < 0)
+		return r;
 	if (setgroups(user->n_groups, user->groups) < 0)
 		return err_errno(err, errno, "setgroups");
 	/* The calling thread is the only one, so the raw calls do; libc would look for others. */
@@ -55,7 +60,7 @@ int caps_become(const struct user *user, struct err *err)
 		return err_errno(err, errno, "setresgid %u", user->gid);
 	if (syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0)
 		return err_errno(err, errno, "setresuid %u", user->uid);
-	r = caps_set(user->uid ? 0 : CAPS_DEFAULT);
+	r = caps_set(user->uid ? 0 : caps);
 	if (r < 0)
 		return err_errno(err, -r, "capset");
 	return 0;

@@ -134,7 +134,7 @@ enum agent_exit command_exec(const struct command *command, struct err *err)
 		err_errno(err, errno, "working directory %s", spec->cwd);
 		return AGENT_EXIT_ERROR;
 	}
-	if (caps_become(command->user, err) < 0)
+	if (caps_become(command->user, spec->caps_given ? spec->caps : caps_default, err) < 0)
 		return AGENT_EXIT_ERROR;
 	signals_reset();
 	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {

@@ -2,8 +2,10 @@
 // Further commands and requests under way in the container.
 #include "guest-init/jobs.h"
 
+#include "guest-init/cgroup.h"
 #include "guest-init/child.h"
 #include "guest-init/exec.h"
+#include "guest-init/freeze.h"
 #include "guest-init/process.h"
 
 #include <errno.h>
@@ -73,12 +75,22 @@ static void refuse(struct jobs *jobs, const struct agent_msg *request, const str
 	jobs->send(jobs, &msg);
 }
 
+static void answer_stats(struct jobs *jobs, uint16_t id)
+{
+	struct agent_msg msg = {.type = AGENT_USAGE, .id = id};
+
+	cgroup_usage(jobs->cgroup_fd, &msg.usage);
+	jobs->send(jobs, &msg);
+}
+
 static int begin(struct jobs *jobs, const struct agent_msg *msg, struct err *err)
 {
 	if (jobs->count >= AGENT_IDS_MAX)
 		return err_set(err, -EAGAIN, "too many commands and requests are under way");
 	if (!jobs->container->pid)
 		return err_set(err, -ESRCH, "the container has ended");
+	if (msg->type == AGENT_FREEZE)
+		return freeze_start(jobs, msg, err);
 	return exec_start(jobs, msg, err);
 }
 
@@ -92,7 +104,9 @@ bool jobs_handle(struct jobs *jobs, const struct agent_msg *msg)
 		if (job)
 			return false;
 		jobs->seen[msg->id / 8] |= (uint8_t)(1u << msg->id % 8);
-		if (begin(jobs, msg, &err) < 0)
+		if (msg->type == AGENT_STATS)
+			answer_stats(jobs, msg->id);
+		else if (begin(jobs, msg, &err) < 0)
 			refuse(jobs, msg, &err);
 		return true;
 	}

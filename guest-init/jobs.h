@@ -31,6 +31,7 @@ struct job {
  * struct jobs - all of them
  * @container, @spec:	the container they work on, and what it was made of
  * @cgroup_fd:	its group's directory, or negative
+ * @frozen:	what the last FREEZE asked for
  * @send:	to the host
  * @seen:	one bit an id: was it ever in use? A late signal for it is then no fault
  */
@@ -40,6 +41,7 @@ struct jobs {
 	const struct child *container;
 	const struct agent_spec *spec;
 	int cgroup_fd;
+	bool frozen;
 	void (*send)(struct jobs *jobs, const struct agent_msg *msg);
 	struct job *first;
 	unsigned int count;

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
@@ -19,7 +20,6 @@
 #include <linux/vm_sockets.h>
 
 #define IMAGE_DEVICE "/dev/vda"
-#define DISK_DEVICE "/dev/vdb"
 
 /* The kernel's default of 2 s is short for a host that emulates this machine, or has paused it. */
 #define DIAL_TIMEOUT_S 60
@@ -49,10 +49,13 @@ static int image_mount(const char *target, struct err *err)
 	return 0;
 }
 
-static int disk_mount(const char *target, struct err *err)
+static int disk_mount(unsigned int disk, const char *target, unsigned long flags, struct err *err)
 {
-	if (mount(DISK_DEVICE, target, "ext4", MS_NOATIME, NULL) < 0)
-		return err_errno(err, errno, "mounting the writable disk, " DISK_DEVICE);
+	char device[] = "/dev/vda";
+
+	device[strlen(device) - 1] = (char)('a' + disk);
+	if (mount(device, target, "ext4", MS_NOATIME | flags, NULL) < 0)
+		return err_errno(err, errno, "mounting the disk %s", device);
 	return 0;
 }
 

@@ -7,11 +7,18 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+
+/* Of open_tree and move_mount: the C library's headers may lack them, and the kernel's don't go
+ * with all of its versions. */
+#define TREE_CLONE 1u
+#define MOVE_FROM_EMPTY 0x04u
+#define MOVE_TO_EMPTY 0x40u
 
 #define SAFE (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
@@ -230,4 +237,63 @@ int mounts_bind(const char *source, const char *target, struct err *err)
 	if (mount(source, target, NULL, MS_BIND, NULL) < 0)
 		return err_errno(err, errno, "bind %s on %s", source, target);
 	return 0;
+}
+
+int mounts_take(const struct agent_spec *spec, struct mounts_further *ret, struct err *err)
+{
+	char path[ROOTFS_FURTHER_SIZE];
+
+	*ret = (struct mounts_further){0};
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		int tree;
+
+		rootfs_further(i, path);
+		tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, TREE_CLONE | O_CLOEXEC);
+		if (tree < 0)
+			return err_errno(err, errno, "%s: open_tree", spec->mounts[i].path);
+		ret->trees[ret->count++] = tree;
+	}
+	return 0;
+}
+
+int mounts_prepare(const struct agent_spec *spec, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
+		r = mounts_mkdir(spec->mounts[i].path, err);
+	return r;
+}
+
+static int add_one(const char *path, int tree, struct err *err)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+	int CLEANUP_FD dir = -1;
+	struct stat st, root;
+	int r = mounts_mkdir(path, err);
+
+	if (r < 0)
+		return r;
+	dir = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	if (dir < 0 || fstat(dir, &st) < 0 || stat("/", &root) < 0)
+		return err_errno(err, errno, "mounting on %s", path);
+	/* It would only be seen by some. */
+	if (st.st_dev == root.st_dev && st.st_ino == root.st_ino)
+		return err_set(err, -EINVAL, "mounting on %s: that is the root", path);
+	if (syscall(SYS_move_mount, tree, "", dir, "", MOVE_FROM_EMPTY | MOVE_TO_EMPTY) < 0)
+		return err_errno(err, errno, "mounting on %s", path);
+	return 0;
+}
+
+int mounts_add(const struct agent_spec *spec, struct mounts_further *further, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < further->count; i++) {
+		if (r == 0)
+			r = add_one(spec->mounts[i].path, further->trees[i], err);
+		close(TAKE_FD(further->trees[i]));
+	}
+	return r;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "protocol/agent_spec.h"
 
 #include <stdbool.h>
 
@@ -36,3 +37,35 @@ int mounts_bind(const char *source, const char *target, struct err *err);
  * Return: 0, also when it was there; -errno.
  */
 int mounts_mkdir(const char *path, struct err *err);
+
+/*
+ * struct mounts_further - the specification's further file systems on their way into the container
+ * @trees:	@count detached mounts, or -1
+ */
+struct mounts_further {
+	size_t count;
+	int trees[AGENT_MOUNTS_MAX];
+};
+
+/* mounts_take() - take copies of what rootfs_mount() has made ready, before mounts_enter(). Return:
+ * 0 or -errno. */
+int mounts_take(const struct agent_spec *spec, struct mounts_further *ret, struct err *err);
+
+/*
+ * mounts_prepare() - make the directories that they are mounted on
+ *
+ * Needed before mounts_seal() only; mounts_add() makes what is still missing.
+ *
+ * Return: 0 or -errno.
+ */
+int mounts_prepare(const struct agent_spec *spec, struct err *err);
+
+/*
+ * mounts_add() - put them in place, in their order, and close @further
+ *
+ * Links in a path are followed within the container's root, but for those of /proc that lead
+ * anywhere.
+ *
+ * Return: 0 or -errno.
+ */
+int mounts_add(const struct agent_spec *spec, struct mounts_further *further, struct err *err);

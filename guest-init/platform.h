@@ -13,8 +13,10 @@ struct platform {
 	int (*dial)(uint32_t port, struct err *err);
 	/* Mount the image read-only on the directory @target. Return: 0 or -errno. */
 	int (*mount_image)(const char *target, struct err *err);
-	/* Mount the writable disk on the directory @target. Return: 0 or -errno. */
-	int (*mount_disk)(const char *target, struct err *err);
+	/* Mount the ext4 of disk @disk, 0 = /dev/vda, on the directory @target. @flags: MS_x.
+	 * Return: 0 or -errno. */
+	int (*mount_disk)(
+		unsigned int disk, const char *target, unsigned long flags, struct err *err);
 	/* Set up the network interfaces. Return: 0 or -errno. */
 	int (*network)(const struct agent_spec *spec, struct err *err);
 	/* Switch the machine off. Does not return. */

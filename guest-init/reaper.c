@@ -22,24 +22,35 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+/* What must be there is made while it still can be; what lies in further mounts is made later. */
+static int root_seal(const struct agent_spec *spec, struct err *err)
+{
+	int r = mounts_prepare(spec, err);
+
+	if (r == 0)
+		r = mounts_mkdir(spec->cwd, err);
+	return r < 0 ? r : mounts_seal(err);
+}
+
 /* All that happens before the command's process. */
 static int container_make(
 	const struct agent_spec *spec, struct user *user, int stdio[3], struct err *err)
 {
+	struct mounts_further further;
 	int CLEANUP_FD master = -1;
 	int r;
 
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0)
 		return err_errno(err, errno, "hostname %s", spec->hostname);
-	r = mounts_enter(err);
+	r = mounts_take(spec, &further, err);
+	if (r == 0)
+		r = mounts_enter(err);
 	if (r == 0)
 		r = user_resolve(spec->user, user, err);
 	if (r == 0)
 		r = etc_write(spec, err);
 	if (r == 0)
 		r = mounts_make(err);
-	if (r == 0)
-		r = mounts_mkdir(spec->cwd, err);
 	if (r == 0 && spec->terminal) {
 		r = terminal_open(spec->rows, spec->cols, &master, &stdio[0], err);
 		stdio[1] = stdio[2] = stdio[0];
@@ -49,7 +60,11 @@ static int container_make(
 	if (r == 0)
 		r = mounts_mask(err);
 	if (r == 0 && spec->root == AGENT_ROOT_READONLY)
-		r = mounts_seal(err);
+		r = root_seal(spec, err);
+	if (r == 0)
+		r = mounts_add(spec, &further, err);
+	if (r == 0)
+		r = mounts_mkdir(spec->cwd, err);
 	if (r == 0 && spec->terminal) {
 		const struct report tty = {.kind = REPORT_TTY};
 

@@ -4,14 +4,17 @@
 
 #include "base/cleanup.h"
 
-#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #define IMAGE "/image"
 #define DISK "/disk"
-#define CGROUP "/cgroup"
-#define CGROUP_CONTAINER CGROUP "/container"
+
+/* The second disk: /dev/vdb. */
+#define ROOT_DISK 1
 
 /* The one directory that an initramfs is sure to have. */
 #define FIRST_MOUNT "/dev"
@@ -65,7 +68,40 @@ static int upper_make(const char *upper, const char *work, struct err *err)
 	return 0;
 }
 
-int rootfs_mount(const struct platform *platform, enum agent_root kind, struct err *err)
+/* The container's further file systems, where its namespace will find them. */
+static int further_mount(
+	const struct platform *platform, const struct agent_spec *spec, struct err *err)
+{
+	char target[ROOTFS_FURTHER_SIZE], options[48];
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_mounts && r == 0; i++) {
+		const struct agent_mount *mount_spec = &spec->mounts[i];
+		unsigned long flags = MS_NOSUID | MS_NODEV;
+
+		if (mount_spec->flags & AGENT_MOUNT_READONLY)
+			flags |= MS_RDONLY;
+		if (mount_spec->flags & AGENT_MOUNT_NOEXEC)
+			flags |= MS_NOEXEC;
+		rootfs_further(i, target);
+		r = dir_make(target, 0755, err);
+		if (r < 0)
+			return r;
+		if (mount_spec->kind == AGENT_MOUNT_DISK) {
+			r = platform->mount_disk(mount_spec->disk, target, flags, err);
+			continue;
+		}
+		snprintf(options, sizeof(options), "mode=1777,size=%" PRIu64, mount_spec->size);
+		/* No size: the kernel's default. */
+		if (!mount_spec->size)
+			*strchr(options, ',') = '\0';
+		if (mount("tmpfs", target, "tmpfs", flags, options) < 0)
+			r = err_errno(err, errno, "%s: tmpfs", mount_spec->path);
+	}
+	return r;
+}
+
+static int root_mount(const struct platform *platform, enum agent_root kind, struct err *err)
 {
 	const char *upper = "/upper", *work = "/work";
 	/* redirect_dir: a directory of the image can be renamed. volatile: a tmpfs needs no syncs.
@@ -81,7 +117,7 @@ int rootfs_mount(const struct platform *platform, enum agent_root kind, struct e
 			  "/work,redirect_dir=on";
 		r = dir_make(DISK, 0700, err);
 		if (r == 0)
-			r = platform->mount_disk(DISK, err);
+			r = platform->mount_disk(ROOT_DISK, DISK, 0, err);
 		if (r < 0)
 			return r;
 	}
@@ -95,27 +131,35 @@ int rootfs_mount(const struct platform *platform, enum agent_root kind, struct e
 	return 0;
 }
 
-void rootfs_close(enum agent_root kind)
+int rootfs_mount(const struct platform *platform, const struct agent_spec *spec, struct err *err)
 {
-	if (kind != AGENT_ROOT_DISK)
-		return;
-	umount2(ROOTFS_CONTAINER, MNT_DETACH);
-	/* Busy only if something of the container refused to die: then at least its data is
-	 * written. */
-	if (umount2(DISK, 0) < 0)
-		sync();
+	int r = root_mount(platform, spec->root, err);
+
+	return r < 0 ? r : further_mount(platform, spec, err);
 }
 
-int rootfs_cgroup(void)
+void rootfs_further(size_t i, char ret[ROOTFS_FURTHER_SIZE])
 {
-	int fd;
+	snprintf(ret, ROOTFS_FURTHER_SIZE, "/further%u", (unsigned int)i);
+}
 
-	if (dir_make(CGROUP, 0755, NULL) < 0)
-		return -errno;
-	if (mount("cgroup2", CGROUP, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-		return -errno;
-	if (mkdir(CGROUP_CONTAINER, 0755) < 0 && errno != EEXIST)
-		return -errno;
-	fd = open(CGROUP_CONTAINER, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+void rootfs_close(const struct agent_spec *spec)
+{
+	char target[ROOTFS_FURTHER_SIZE];
+	bool busy = false;
+
+	/* Busy only if something of the container refused to die: then at least its data is
+	 * written. */
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		rootfs_further(i, target);
+		if (spec->mounts[i].kind == AGENT_MOUNT_DISK && umount2(target, 0) < 0)
+			busy = true;
+	}
+	if (spec->root == AGENT_ROOT_DISK) {
+		umount2(ROOTFS_CONTAINER, MNT_DETACH);
+		if (umount2(DISK, 0) < 0)
+			busy = true;
+	}
+	if (busy)
+		sync();
 }

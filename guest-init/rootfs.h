@@ -17,6 +17,7 @@
  *      /disk        writable layer of AGENT_ROOT_DISK: the disk, with upper and work in it
  *      /container   overlay of the two: what the container's namespace pivots into
  *      /cgroup      cgroup2
+ *      /further0... what the specification mounts beside the root
  *
  * A read-only root has the overlay as well: mount points and the files in /etc are made in it
  * before it is closed.
@@ -32,16 +33,20 @@ int rootfs_enter(struct err *err);
  */
 int rootfs_mount_image(const struct platform *platform, struct err *err);
 
-/* rootfs_mount() - mount the writable layer and the container's root. Return: 0 or -errno. */
-int rootfs_mount(const struct platform *platform, enum agent_root kind, struct err *err);
-
-/* rootfs_close() - before power-off, with the container gone: leave a disk clean. */
-void rootfs_close(enum agent_root kind);
-
 /*
- * rootfs_cgroup() - mount cgroup2 and make the container's group
+ * rootfs_mount() - mount the writable layer, the container's root, and its further file systems
  *
- * Return: a descriptor of the group's directory for clone3(), or -errno where the kernel has no
- * cgroups.
+ * The latter only get ready here, at rootfs_further(): the container's namespace moves its copies
+ * of them into place.
+ *
+ * Return: 0 or -errno.
  */
-int rootfs_cgroup(void);
+int rootfs_mount(const struct platform *platform, const struct agent_spec *spec, struct err *err);
+
+#define ROOTFS_FURTHER_SIZE 24
+
+/* rootfs_further() - where in PID 1's own file system mount @i of the specification is. */
+void rootfs_further(size_t i, char ret[ROOTFS_FURTHER_SIZE]);
+
+/* rootfs_close() - before power-off, with the container gone: leave all disks clean. */
+void rootfs_close(const struct agent_spec *spec);

@@ -16,6 +16,7 @@ import traceback
 (HELLO, START, STARTED, FAILED, EXITED, SIGNAL, RESIZE, SHUTDOWN, EXEC, FREEZE, STATS, ARCHIVE, RESULT,
  USAGE) = range(1, 15)
 ARG, ENV, CWD, USER, HOSTNAME, ROOT, TERMINAL, STREAMS, CLOCK, RLIMIT = range(1, 11)
+CAPS, MOUNT = 16, 17
 TMPFS, DISK, READONLY = range(3)
 STDIN, STDOUT, STDERR, TTY = 5000, 5001, 5002, 5003
 TIMEOUT = 60
@@ -31,7 +32,8 @@ def field(kind, value):
     return struct.pack("<HHI", kind, 0, len(value)) + value
 
 
-def spec(args, env=(), cwd=None, user=None, hostname=None, root=TMPFS, tty=None, streams=(1, 1, 1), rlimits=(), base=0):
+def spec(args, env=(), cwd=None, user=None, hostname=None, root=TMPFS, tty=None, streams=(1, 1, 1), rlimits=(), caps=None,
+         mounts=(), base=0):
     out = b"".join(field(ARG, arg) for arg in args) + b"".join(field(ENV, item) for item in env)
     for kind, value in ((CWD, cwd), (USER, user), (HOSTNAME, hostname)):
         if value is not None:
@@ -44,19 +46,23 @@ def spec(args, env=(), cwd=None, user=None, hostname=None, root=TMPFS, tty=None,
         out += field(STREAMS, struct.pack("<III", *ports))
     for limit in rlimits:
         out += field(RLIMIT, struct.pack("<IIQQ", limit[0], 0, *limit[1:]))
+    if caps is not None:
+        out += field(CAPS, struct.pack("<Q", caps))
+    for kind, disk, flags, size, path in mounts:
+        out += field(MOUNT, struct.pack("<BBBBIQ", kind, disk, flags, 0, 0, size) + path.encode())
     return out
 
 
 class Guest:
     """One hull-init; `ports` are the connections it made."""
 
-    def __init__(self, image_dir=None, disk=None):
+    def __init__(self, image_dir=None, disk=None, more_disks=()):
         self.vsock, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.vsock.settimeout(TIMEOUT)
         self.scratch = tempfile.mkdtemp()
         # The leak check looks into its process by ptrace, which hull-init forbids; the other checks stay.
         asan = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-        self.process = subprocess.Popen(self.command(image_dir or image, disk, other.fileno()),
+        self.process = subprocess.Popen(self.command(image_dir or image, disk, more_disks, other.fileno()),
                                         pass_fds=[other.fileno()], env={**os.environ, "ASAN_OPTIONS": asan})
         other.close()
         self.ports = {}
@@ -64,11 +70,15 @@ class Guest:
         self.messages = {}
         self.control = self.accept(1024)
 
-    def command(self, image_dir, disk, fd):
+    def command(self, image_dir, disk, more_disks, fd):
         if not in_vm:
-            return [*program, image_dir, disk or self.scratch, str(fd)]
+            return [*program, image_dir, disk or self.scratch, str(fd), *more_disks]
         hull_vmm, kernel, initramfs = program
-        disks = ["--disk", make_ext4(image_dir) + ",ro"] + (["--disk", disk] if disk else [])
+        disks = ["--disk", make_ext4(image_dir) + ",ro"]
+        if disk or more_disks:
+            disks += ["--disk", disk or make_ext4(self.scratch)]
+        for more in more_disks:
+            disks += ["--disk", make_ext4(more)]
         return [hull_vmm, "--kernel", kernel, "--initrd", initramfs, "--vsock", f"cid=3,fd={fd}", *disks,
                 "--cmdline", "console=ttyS0 quiet panic=-1", "--serial", "file=/dev/stderr"]
 

@@ -13,22 +13,31 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /*
- * init-native IMAGE DISK FD
+ * init-native IMAGE DISK FD [DISK...]
  *
- * IMAGE and DISK are directories that stand for the two block devices; FD is one end of a
+ * IMAGE and each DISK are directories that stand for block devices; FD is one end of a
  * SOCK_SEQPACKET pair that carries connections as hull-vmm's "--vsock fd=N" does: a message of four
  * bytes, the port, with one end of a stream socket. Needs root, but leaves nothing behind: all
  * happens in new namespaces.
  */
 
-static int vsock_fd, image_tree, disk_tree;
+/* As many as the tests need. */
+#define DISKS 3
+
+/* A directory that is there on all machines. */
+#define CGROUP_MOUNT "/sys"
+
+static char cgroup_path[64];
+static int vsock_fd, image_tree, disk_trees[DISKS + 1] = {-1, -1, -1, -1};
 
 static int native_dial(uint32_t port, struct err *err)
 {
@@ -48,6 +57,11 @@ static int native_dial(uint32_t port, struct err *err)
 	return fds[0];
 }
 
+static int tree_open(const char *path)
+{
+	return open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+}
+
 static int tree_mount(int tree, const char *target, unsigned long flags, struct err *err)
 {
 	if (move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -62,14 +76,49 @@ static int native_image(const char *target, struct err *err)
 	return tree_mount(image_tree, target, MS_RDONLY, err);
 }
 
-static int native_disk(const char *target, struct err *err)
+static int native_disk(unsigned int disk, const char *target, unsigned long flags, struct err *err)
 {
-	return tree_mount(disk_tree, target, 0, err);
+	if (disk == 0 || disk > DISKS || disk_trees[disk] < 0)
+		return err_set(err, -ENOENT, "disk %u", disk);
+	return tree_mount(disk_trees[disk], target, flags, err);
 }
 
 static void native_power_off(void)
 {
 	_exit(0);
+}
+
+/*
+ * A control group of its own, as a guest has: what is called "container" there must not be that of
+ * another run. Where there is no cgroup2, tests that need it say so.
+ */
+static void cgroup_make_own(void)
+{
+	if (mount("cgroup2", CGROUP_MOUNT, "cgroup2", 0, NULL) < 0)
+		return;
+	snprintf(cgroup_path, sizeof(cgroup_path), CGROUP_MOUNT "/hull-init-%d", getpid());
+	mkdir(cgroup_path, 0755);
+}
+
+static void cgroup_join(void)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup_path);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "0", 1) == 1)
+		unshare(CLONE_NEWCGROUP);
+	close(fd);
+}
+
+static void cgroup_leave(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/container", cgroup_path);
+	rmdir(path);
+	rmdir(cgroup_path);
 }
 
 static void run(void)
@@ -83,9 +132,8 @@ static void run(void)
 	};
 	struct err err;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		err_errno(&err, errno, "making mounts private");
-	else if (rootfs_enter(&err) == 0)
+	cgroup_join();
+	if (rootfs_enter(&err) == 0)
 		agent_run(&native, 0);
 	log_error("%s", err.msg);
 	_exit(1);
@@ -97,16 +145,20 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	log_setup("init-native", LOG_WARN);
-	if (argc != 4)
+	if (argc < 4 || argc > 3 + DISKS)
 		return 1;
 	vsock_fd = atoi(argv[3]);
-	image_tree = open_tree(AT_FDCWD, argv[1], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	disk_tree = open_tree(AT_FDCWD, argv[2], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (image_tree < 0 || disk_tree < 0 || fcntl(vsock_fd, F_SETFD, FD_CLOEXEC) < 0 ||
-		unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) < 0) {
+	image_tree = tree_open(argv[1]);
+	disk_trees[1] = tree_open(argv[2]);
+	for (int i = 4; i < argc; i++)
+		disk_trees[i - 2] = tree_open(argv[i]);
+	if (image_tree < 0 || fcntl(vsock_fd, F_SETFD, FD_CLOEXEC) < 0 ||
+		unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) < 0 ||
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
 		log_error("%s", strerror(errno));
 		return 1;
 	}
+	cgroup_make_own();
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -115,5 +167,6 @@ int main(int argc, char **argv)
 	close(vsock_fd);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return 1;
+	cgroup_leave();
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

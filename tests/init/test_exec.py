@@ -324,4 +324,5 @@ def test_too_early():
         assert guest.process.wait(TIMEOUT) == 0
 
 
-harness.main(globals())
+if __name__ == "__main__":
+    harness.main(globals())

@@ -536,4 +536,5 @@ def test_nothing_left_for_the_container():
     assert "image" not in out.split() and "upper" not in out.split(), out
 
 
-harness.main(globals())
+if __name__ == "__main__":
+    harness.main(globals())
