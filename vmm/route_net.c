@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "devices/net.h"
 #include "vmm/monitor.h"
 #include "vmm/option_value.h"
 #include "vmm/options.h"
@@ -115,6 +116,43 @@ int route_put_net(struct route_call *call, struct err *err)
 	} else {
 		config->nets[config->net_count++] = net;
 	}
+	return 0;
+}
+
+int route_patch_net(struct route_call *call, struct err *err)
+{
+	struct monitor *monitor = call->monitor;
+	struct config_net *net = find_net(&monitor->config, call->id);
+	struct machine_slot *slot = machine_find_slot(&monitor->machine, call->id);
+	const json_t *rx_json = NULL, *tx_json = NULL;
+	struct rate_limit_config rx, tx;
+	const char *id = NULL;
+	const struct json_field fields[] = {
+		{.name = "iface_id", .type = JSON_READ_STRING, .ret = &id, .required = true},
+		JSON_OBJECT_FIELD("rx_rate_limiter", &rx_json),
+		JSON_OBJECT_FIELD("tx_rate_limiter", &tx_json),
+	};
+	int r = json_read("network interface", call->body, fields, ARRAY_SIZE(fields), err);
+
+	if (!r)
+		r = route_check_id(call, "network interface", id, err);
+	if (r < 0)
+		return r;
+	if (!net || !slot)
+		return err_set(err, -ENODEV, "network interface '%s': there is no such interface",
+			call->id);
+	rx = net->rx;
+	tx = net->tx;
+	r = route_read_rate("network interface: rx_rate_limiter", rx_json, &rx, err);
+	if (!r)
+		r = route_read_rate("network interface: tx_rate_limiter", tx_json, &tx, err);
+	if (r < 0)
+		return r;
+	r = net_set_limits(slot->dev, rx_json ? &rx : NULL, tx_json ? &tx : NULL);
+	if (r < 0)
+		return err_errno(err, -r, "network interface '%s': rate limit", id);
+	net->rx = rx;
+	net->tx = tx;
 	return 0;
 }
 

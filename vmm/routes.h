@@ -105,6 +105,7 @@ route_fn route_put_cpu_config;
 route_fn route_put_drive;
 route_fn route_patch_drive;
 route_fn route_put_net;
+route_fn route_patch_net;
 route_fn route_put_vsock;
 route_fn route_put_serial;
 route_fn route_put_logger;

@@ -7,9 +7,11 @@ import signal
 import socket
 import threading
 
+from group_net import Tap
 from guest import CMDLINE, initramfs
 from harness import (END_DEADLINE, KERNEL, VMM, WorkDir, check, equal, finish, kill, match, read_until, run, start,
                      wait_for)
+from shell import disk_args
 
 
 class Connection(http.client.HTTPConnection):
@@ -222,12 +224,53 @@ def test_logger_metrics_and_interfaces():
             match(r"^\d{4}-\d\d-\d\dT[\d:]+\.\d{9} \[m-1:hull-vmm:DEBUG:vmm/routes\.c:\d+\] ", file.read(), "log")
 
 
+# Tells of each ping whether it was answered.
+PINGS = """
+ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up
+while true; do
+    if ping -q -c 1 -W 1 10.9.0.1 >/dev/null; then echo answered; else echo lost; fi
+    sleep 0.1
+done
+"""
+
+
+def test_interface_limits_while_it_runs():
+    path, stop = "/network-interfaces/eth0", {"ops": {"size": 1, "refill_time": 3600000}}
+    with WorkDir() as work, Tap() as tap, Vmm(work) as vmm:
+        arguments = disk_args(work, PINGS)
+        for name, disk in zip("ab", arguments[1::2]):
+            vmm.ok("PUT", f"/drives/{name}", {"drive_id": name, "path_on_host": disk.removesuffix(",ro"),
+                                              "is_root_device": False, "is_read_only": True})
+        vmm.ok("PUT", path, {"iface_id": "eth0", "host_dev_name": tap})
+        vmm.fault("only possible after", "PATCH", path, {"iface_id": "eth0"})
+        vmm.boot_source("none")
+        vmm.start()
+        read_until(vmm.process.stdout, "answered")
+        for way in ("tx", "rx"):
+            vmm.ok("PATCH", path, {"iface_id": "eth0", f"{way}_rate_limiter": stop})
+            read_until(vmm.process.stdout, "lost")
+            vmm.ok("PATCH", path, {"iface_id": "eth0", f"{way}_rate_limiter": {"ops": {"size": 0, "refill_time": 0}}})
+            read_until(vmm.process.stdout, "answered")
+        # All or nothing: the good half of a bad request changes nothing.
+        bad = {"bandwidth": {"size": -1, "refill_time": 1}}
+        vmm.fault("tx_rate_limiter", "PATCH", path, {"iface_id": "eth0", "rx_rate_limiter": stop, "tx_rate_limiter": bad})
+        vmm.fault("host_dev_name", "PATCH", path, {"iface_id": "eth0", "host_dev_name": tap})
+        vmm.fault("the path names", "PATCH", path, {"iface_id": "eth1"})
+        vmm.fault("no such interface", "PATCH", "/network-interfaces/eth1", {"iface_id": "eth1"})
+        net = vmm.ok("GET", "/vm/config")["network-interfaces"][0]
+        check(not net["rx_rate_limiter"] or not net["rx_rate_limiter"]["ops"], "limits after a fault:", net)
+        vmm.ok("PATCH", path, {"iface_id": "eth0", "tx_rate_limiter": {"bandwidth": {"size": 7, "refill_time": 5}}})
+        net = vmm.ok("GET", "/vm/config")["network-interfaces"][0]
+        equal(net["tx_rate_limiter"]["bandwidth"]["size"], 7, "the limit that was set")
+
+
 BEFORE_ONLY = [("PUT", "/boot-source", {"kernel_image_path": KERNEL}),
                ("PUT", "/machine-config", {"vcpu_count": 1, "mem_size_mib": 128}),
                ("PATCH", "/machine-config", {"vcpu_count": 1}), ("PUT", "/cpu-config", {}),
                ("PUT", "/vsock", {"guest_cid": 3, "uds_path": "/tmp/x"}), ("PUT", "/serial", {}),
                ("PUT", "/entropy", {}), ("PUT", "/balloon", {"amount_mib": 0, "deflate_on_oom": False})]
-AFTER_ONLY = [("PATCH", "/vm", {"state": "Paused"}), ("PATCH", "/balloon", {"amount_mib": 0}),
+AFTER_ONLY = [("PATCH", "/vm", {"state": "Paused"}), ("PATCH", "/network-interfaces/1", {"iface_id": "1"}),
+              ("PATCH", "/balloon", {"amount_mib": 0}),
               ("GET", "/balloon/statistics", None)]
 
 
