@@ -20,7 +20,8 @@
 
 /* loglevel: each byte on the serial port is an exit; a panic prints all the same. panic=-1: a panic
  * ends the VM even without the pvpanic device. */
-#define GUEST_CMDLINE "console=ttyS0 loglevel=3 panic=-1"
+/* The driver of dummy interfaces would make one, which a container hasn't asked for. */
+#define GUEST_CMDLINE "console=ttyS0 loglevel=3 panic=-1 dummy.numdummies=0"
 
 /*
  * struct run - what a run holds on to from its preparation to its end

@@ -23,6 +23,9 @@
 /* The fixed words, and two for each published port. */
 #define ARGS_FIXED_MAX 32
 
+/* As whom passt runs where it can choose: it warns when it has to choose by itself. */
+#define PASST_USER "65534:65534"
+
 #define STRING(x) #x
 #define NUMBER_STRING(x) STRING(x)
 
@@ -56,6 +59,10 @@ static char **passt_args(const struct network *network)
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		args[count++] = (char *)(uintptr_t)fixed[i];
+	if (geteuid() == 0) {
+		args[count++] = (char *)(uintptr_t) "--runas";
+		args[count++] = (char *)(uintptr_t)PASST_USER;
+	}
 	for (size_t i = 0; i < network->publish.count; i++) {
 		char *entry = network->publish.items[i];
 
