@@ -9,6 +9,7 @@
 #include "vmm/boot_timer.h"
 #include "vmm/config_file.h"
 #include "vmm/events.h"
+#include "vmm/fatal.h"
 #include "vmm/logger.h"
 #include "vmm/routes.h"
 #include "vmm/vcpu.h"
@@ -36,6 +37,7 @@ static void on_signal(struct loop_source *src, uint32_t events)
 			log_warn("power button: %s", strerror(-r));
 		return;
 	}
+	monitor->hung_up = info.ssi_signo == SIGHUP;
 	log_error("ended by signal %u (%s)", info.ssi_signo, strsignal((int)info.ssi_signo));
 	vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
 }
@@ -169,6 +171,8 @@ int monitor_serve(struct monitor *monitor, int *ret_code, struct err *err)
 	const struct config *config = &monitor->config;
 	int r = 0;
 
+	if (config->api.sock || config->api.file)
+		fatal_init();
 	*ret_code = MONITOR_EXIT_ARGUMENTS;
 	if (config->log.path && !config->log.level_given)
 		monitor->config.log_level = LOG_INFO;
@@ -198,6 +202,8 @@ int monitor_run(struct monitor *monitor)
 		log_error("event loop: %s", strerror(-r));
 		vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
 	}
+	if (monitor->hung_up && (monitor->config.api.sock || monitor->by_api))
+		return FATAL_EXIT_HUP;
 	/* To Firecracker's clients a guest that resets has shut down. */
 	if (monitor->by_api &&
 		(monitor->vm.end == VM_END_REBOOT || monitor->vm.end == VM_END_TRIPLE_FAULT))

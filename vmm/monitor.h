@@ -45,7 +45,8 @@ struct monitor {
 	struct loop loop;
 	struct config config;
 	enum monitor_state state;
-	bool by_api; /* started by a client or a file, and ends as these expect */
+	bool hung_up; /* by SIGHUP */
+	bool by_api;  /* started by a client or a file, and ends as these expect */
 	struct vm vm;
 	struct machine machine;
 	struct loop_source signals;

@@ -152,7 +152,11 @@ void options_usage(void)
 	      "\n"
 	      "Exit status: 0 the guest powered off, 1 hull-vmm failed, 16 the guest rebooted,\n"
 	      "17 triple fault, 18 guest kernel panic, 19 KVM could not run the guest,\n"
-	      "152 bad kernel, disk or memory, 153 bad arguments.\n",
+	      "152 bad kernel, disk or memory, 153 bad arguments. Started over the API, a guest "
+	      "that\n"
+	      "resets has powered off, and signals have codes: 148 SIGSYS, 149 SIGBUS, 150 "
+	      "SIGSEGV,\n"
+	      "151 SIGXFSZ, 154 SIGXCPU, 156 SIGHUP, 157 SIGILL.\n",
 		stdout);
 }
 

@@ -39,9 +39,12 @@ static const struct config_disk *move_root_first(struct config *config)
 static int make_cmdline(struct config *config, struct err *err)
 {
 	const struct config_disk *root = move_root_first(config);
+	const char *args = config->boot_args ? config->boot_args : default_args, *kept;
+	/* What follows is for init, not for the kernel. */
+	const char *init_args = strstr(args, " -- ");
+	size_t len = init_args ? (size_t)(init_args - args) : strlen(args);
 	struct buf line = BUF_INIT(64 * 1024);
-	const char *kept;
-	int r = buf_printf(&line, "%s", config->boot_args ? config->boot_args : default_args);
+	int r = buf_add(&line, args, len);
 
 	if (!r && root && root->partuuid)
 		r = buf_printf(&line, " root=PARTUUID=%s", root->partuuid);
@@ -49,6 +52,8 @@ static int make_cmdline(struct config *config, struct err *err)
 		r = buf_printf(&line, " root=/dev/vda");
 	if (!r && root)
 		r = buf_printf(&line, " %s", root->read_only ? "ro" : "rw");
+	if (!r && init_args)
+		r = buf_printf(&line, "%s", init_args);
 	if (!r)
 		r = buf_add(&line, "", 1);
 	kept = r ? NULL : config_keep(config, (const char *)line.data);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "vmm/arch/arch.h"
+#include "vmm/fatal.h"
 #include "vmm/vm.h"
 
 #include <errno.h>
@@ -209,8 +210,10 @@ int vcpu_start_all(struct vm *vm, struct err *err)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, VCPU_STACK_SIZE);
-	/* Signals are the loop's business; a vCPU thread inherits a full mask. */
+	/* Signals are the loop's business; a vCPU thread inherits a full mask, but for
+	 * its own faults. */
 	sigfillset(&all);
+	fatal_unblock(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (unsigned int i = 0; i < vm->vcpu_count; i++) {
 		r = pthread_create(&vm->vcpus[i].thread, &attr, vcpu_thread, &vm->vcpus[i]);

@@ -7,6 +7,7 @@
 #include "tests/lib/suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -320,6 +321,36 @@ START_TEST(a_path_that_is_taken)
 }
 END_TEST
 
+/* The name appears when it is listened on; its other one is gone. */
+START_TEST(one_name_is_left)
+{
+	char other[80], longest[200];
+	struct api second = {0};
+	struct err err;
+	int fd;
+
+	snprintf(other, sizeof(other), "%s~", path);
+	ck_assert_int_eq(access(other, F_OK), -1);
+	/* The other name is taken, or would be too long: it is made without. */
+	fd = open(other, O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	api_fini(&api);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	ck_assert_int_eq(api_init(&api, &loop, path, BODY_MAX, answer, NULL, &err), 0);
+	close(dial());
+	ck_assert_int_eq(access(other, F_OK), 0);
+	ck_assert_int_eq(unlink(other), 0);
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest, dir, strlen(dir));
+	longest[strlen(dir)] = '/';
+	longest[107] = '\0';
+	ck_assert_int_eq(api_init(&second, &loop, longest, BODY_MAX, answer, NULL, &err), 0);
+	api_fini(&second);
+	ck_assert_int_eq(access(longest, F_OK), -1);
+}
+END_TEST
+
 /* Somebody removed the socket and made another there: that isn't ours to remove. */
 START_TEST(only_its_own_socket_is_removed)
 {
@@ -354,5 +385,5 @@ END_TEST
 SUITE_CASES("api", setup, teardown, {requests_one_after_the_other}, {pipelined_requests},
 	{a_client_that_has_sent_all}, {bad_http_ends_the_connection}, {a_body_that_is_asked_for},
 	{a_client_that_never_reads}, {a_parked_request}, {too_many_clients},
-	{slow_and_idle_clients}, {a_path_that_is_taken}, {only_its_own_socket_is_removed},
-	{many_connections_leave_nothing})
+	{slow_and_idle_clients}, {a_path_that_is_taken}, {one_name_is_left},
+	{only_its_own_socket_is_removed}, {many_connections_leave_nothing})
