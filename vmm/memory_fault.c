@@ -19,6 +19,8 @@
 static struct {
 	atomic_uintptr_t begin, end;
 	atomic_bool told;
+	bool installed;
+	struct sigaction before;
 } watched;
 
 static void tell(void)
@@ -46,8 +48,9 @@ static void on_bus_error(int signo, siginfo_t *info, void *context)
 			0) != MAP_FAILED)
 		tell();
 	else
-		/* Something else, bad memory for one: the access is repeated and ends us. */
-		signal(signo, SIG_DFL);
+		/* Something else, bad memory for one: the access is repeated, and means what it
+		 * did without us. */
+		sigaction(signo, &watched.before, NULL);
 	errno = saved;
 }
 
@@ -58,7 +61,10 @@ int memory_fault_watch(void *ram, size_t size, struct err *err)
 	atomic_store(&watched.begin, (uintptr_t)ram);
 	atomic_store(&watched.end, (uintptr_t)ram + size);
 	atomic_store(&watched.told, false);
-	if (sigaction(SIGBUS, &action, NULL) < 0)
+	if (watched.installed)
+		return 0;
+	if (sigaction(SIGBUS, &action, &watched.before) < 0)
 		return err_errno(err, errno, "memory: watching for files that are cut short");
+	watched.installed = true;
 	return 0;
 }

@@ -58,6 +58,8 @@ static int watch_signals(struct monitor *monitor, struct err *err)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* A reader that went away is an error of one write, not the end of the VM. */
 	signal(SIGPIPE, SIG_IGN);
+	/* So is a write beyond RLIMIT_FSIZE, but for clients of the API (fatal.h). */
+	signal(SIGXFSZ, SIG_IGN);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return err_errno(err, errno, "signalfd");

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks that fail while a guest uses them: full, truncated; and what can't be a disk."""
 import os
+import resource
 import subprocess
 
 from guest import expect_end, vmm
@@ -67,6 +68,27 @@ def test_truncated_while_in_use():
 def test_truncated_while_in_use_sync():
     with WorkDir() as work:
         truncated(work, WAYS[1])
+
+
+def size_limit(work, way):
+    """A limit on the size of files, as jailers set it, is an I/O error behind it and nothing else."""
+    path = make_file(os.path.join(work, "disk"), 16 * MIB)
+    process = start_shell(
+        work, "write() { dd if=/dev/urandom of=/dev/vdc bs=64k count=4 seek=$1 oflag=direct; }\n"
+        "write 160 || echo refused\nwrite 0 && echo written", "--disk", path + "," + way)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (6 * MIB, 6 * MIB))
+    lines = ended(finish(process, LONG_DEADLINE))
+    check("refused" in lines and "written" in lines, "the guest's words:", lines)
+
+
+def test_limit_on_the_size_of_files():
+    with WorkDir() as work:
+        size_limit(work, WAYS[0])
+
+
+def test_limit_on_the_size_of_files_sync():
+    with WorkDir() as work:
+        size_limit(work, WAYS[1])
 
 
 def test_no_disk():

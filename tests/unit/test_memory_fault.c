@@ -84,4 +84,31 @@ START_TEST(not_ours)
 }
 END_TEST
 
-SUITE_CASES("memory_fault", NULL, NULL, {zeroes_take_its_place}, {not_ours, 2})
+static void leave(int signo)
+{
+	_exit(42);
+}
+
+/* Whoever else waits for the signal gets it, also when the watch was set twice. */
+START_TEST(not_ours_but_somebodys)
+{
+	int status;
+	pid_t pid;
+
+	cut_file();
+	pid = fork();
+	if (!pid) {
+		signal(SIGBUS, leave);
+		for (int i = 0; i < 2; i++)
+			if (memory_fault_watch(ram, PAGE, &err) < 0)
+				_exit(1);
+		*(volatile uint8_t *)(ram + 2 * PAGE) = 1;
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+}
+END_TEST
+
+SUITE_CASES("memory_fault", NULL, NULL, {zeroes_take_its_place}, {not_ours, 2},
+	{not_ours_but_somebodys})
