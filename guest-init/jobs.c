@@ -2,6 +2,7 @@
 // Further commands and requests under way in the container.
 #include "guest-init/jobs.h"
 
+#include "guest-init/archive.h"
 #include "guest-init/cgroup.h"
 #include "guest-init/child.h"
 #include "guest-init/exec.h"
@@ -91,6 +92,8 @@ static int begin(struct jobs *jobs, const struct agent_msg *msg, struct err *err
 		return err_set(err, -ESRCH, "the container has ended");
 	if (msg->type == AGENT_FREEZE)
 		return freeze_start(jobs, msg, err);
+	if (msg->type == AGENT_ARCHIVE)
+		return archive_start(jobs, msg, err);
 	return exec_start(jobs, msg, err);
 }
 

@@ -57,7 +57,9 @@ class Further:
 
 def sleeping(**kwargs):
     """A container whose own command does nothing, for as long as it takes."""
-    return Guest().started(["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.1; done"], **kwargs)
+    guest = Guest().started(["sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done"], **kwargs)
+    assert guest.accept(STDOUT).recv(10) == b"ready\n"
+    return guest
 
 
 def further(script, number=1, stdin=b"", **kwargs):
@@ -170,7 +172,7 @@ def test_signal():
 def test_signal_group():
     with sleeping() as guest:
         first = Further(guest, 1, ["sh", "-c", "trap 'echo parent' USR1; sleep 100; echo $?"]).started()
-        time.sleep(0.3)
+        time.sleep(5 if harness.in_vm else 0.3)
         first.send(SIGNAL, struct.pack("<II", 10, 1))
         assert sorted(read_all(first.accept(STDOUT)).split()) == [b"138", b"parent"]
         assert first.exited() == (0, 0)
