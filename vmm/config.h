@@ -187,6 +187,7 @@ struct config {
 	struct config_log log;
 	const char *metrics_path; /* or NULL */
 	bool metrics_emit_id;
+	const char *metrics_properties; /* a JSON object that goes into each line, or NULL */
 	bool boot_timer;
 	uint64_t start_us, start_cpu_us,
 		parent_cpu_us; /* when whoever starts us began; 0: unknown */

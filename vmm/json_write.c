@@ -121,3 +121,9 @@ void json_put_null(struct json_out *out, const char *key)
 	begin_value(out, key);
 	add(out, "null", 4);
 }
+
+void json_put_json(struct json_out *out, const char *key, const char *text)
+{
+	begin_value(out, key);
+	add(out, text, strlen(text));
+}

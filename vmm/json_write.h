@@ -30,3 +30,5 @@ void json_put_string(struct json_out *out, const char *key, const char *text);
 void json_put_uint(struct json_out *out, const char *key, uint64_t value);
 void json_put_bool(struct json_out *out, const char *key, bool value);
 void json_put_null(struct json_out *out, const char *key);
+/* json_put_json() - @text is a document, as it is to be written. */
+void json_put_json(struct json_out *out, const char *key, const char *text);

@@ -114,6 +114,8 @@ static int make_line(struct metrics *metrics, struct buf *line)
 		(uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
 	if (config->metrics_emit_id)
 		json_put_string(&out, "id", config->id);
+	if (config->metrics_properties)
+		json_put_json(&out, "properties", config->metrics_properties);
 	put_groups(metrics, &out);
 	json_end(&out, '}');
 	return out.error ? out.error : buf_add(line, "\n", 1);

@@ -63,6 +63,8 @@ static void describe_metrics(const struct monitor *monitor, struct json_out *out
 	json_begin(out, "metrics", '{');
 	json_put_string(out, "metrics_path", monitor->config.metrics_path);
 	json_put_bool(out, "emit_id", monitor->config.metrics_emit_id);
+	if (monitor->config.metrics_properties)
+		json_put_json(out, "properties", monitor->config.metrics_properties);
 	json_end(out, '}');
 }
 

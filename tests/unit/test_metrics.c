@@ -202,6 +202,25 @@ START_TEST(lost_lines_are_counted)
 }
 END_TEST
 
+START_TEST(properties_are_in_each_line)
+{
+	json_t *line;
+
+	open_metrics();
+	monitor.config.metrics_emit_id = true;
+	monitor.config.metrics_properties = "{\"zone\":\"a\",\"n\":[1]}";
+	for (unsigned int i = 0; i < 2; i++) {
+		const json_t *properties;
+
+		line = flush();
+		properties = json_object_get(line, "properties");
+		ck_assert_str_eq(json_string_value(json_object_get(properties, "zone")), "a");
+		ck_assert_str_eq(json_string_value(json_object_get(line, "id")), monitor.config.id);
+		json_decref(line);
+	}
+}
+END_TEST
+
 START_TEST(without_a_path)
 {
 	struct err err;
@@ -289,5 +308,5 @@ START_TEST(table)
 END_TEST
 
 SUITE_CASES("metrics", setup, teardown, {a_line_tells_what_was_added}, {counters_that_begin_again},
-	{lost_lines_are_counted}, {without_a_path}, {openmetrics_text}, {text_is_cumulative},
-	{table})
+	{lost_lines_are_counted}, {properties_are_in_each_line}, {without_a_path},
+	{openmetrics_text}, {text_is_cumulative}, {table})

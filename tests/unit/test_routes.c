@@ -193,6 +193,12 @@ static const struct request before[] = {
 	{HTTP_PUT, "/logger", "{\"log_path\":\"/no/folder/log\"}", 400, "/no/folder/log"},
 	{HTTP_PUT, "/logger", "{\"log_path\":\"/tmp\"}", 400, "/tmp"},
 	{HTTP_PUT, "/metrics", "{\"metrics_path\":\"/no/folder/m\"}", 400, "/no/folder/m"},
+	{HTTP_PUT, "/metrics", "{\"metrics_path\":\"/no/folder/m\",\"properties\":{\"a\":1}}", 400,
+		"/no/folder/m"},
+	{HTTP_PUT, "/metrics",
+		"{\"metrics_path\":\"/dev/null\",\"properties\":{\"a\":1},\"more\":1}", 204, NULL},
+	{HTTP_PUT, "/metrics", "{\"metrics_path\":\"/dev/null\",\"properties\":[]}", 400,
+		"field 'properties'"},
 	{HTTP_PUT, "/metrics", "{\"emit_id\":true}", 400, "'metrics_path' is missing"},
 
 	{HTTP_GET, "/balloon", NULL, 400, "has none"},
