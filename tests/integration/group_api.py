@@ -1,92 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """hull-vmm driven over its API: a guest from configuration to its end, wrong states and fields, many clients."""
-import http.client
 import json
 import os
 import signal
 import socket
 import threading
 
+from api_client import Connection, Vmm, curl, resident
 from group_net import Tap
 from guest import CMDLINE, initramfs
-from harness import (END_DEADLINE, KERNEL, VMM, WorkDir, check, equal, finish, kill, match, read_until, run, start,
-                     wait_for)
+from harness import KERNEL, VMM, WorkDir, check, equal, finish, kill, match, read_until, run, wait_for
 from shell import disk_args
-
-
-class Connection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=60)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(60)
-        self.sock.connect(self.path)
-
-
-class Vmm:
-    """A monitor in API mode, as a context."""
-
-    def __init__(self, work, *options):
-        self.sock = os.path.join(work, "api.sock")
-        self.work = work
-        self.process = start(VMM, "--api-sock", self.sock, *options)
-        wait_for(lambda: self.answers() or self.process.poll() is not None, "the socket")
-        check(self.process.poll() is None, "hull-vmm has ended")
-
-    def answers(self):
-        # It exists a moment before it is listened on.
-        with socket.socket(socket.AF_UNIX) as client:
-            return client.connect_ex(self.sock) == 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            kill(self.process.pid, signal.SIGKILL)
-        for pipe in (self.process.stdout, self.process.stderr):
-            pipe.close()
-        self.process.wait()
-
-    def request(self, method, path, body=None):
-        """Return the status and the parsed body."""
-        connection = Connection(self.sock)
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body))
-            response = connection.getresponse()
-            text = response.read()
-            return response.status, json.loads(text) if text else None
-        finally:
-            connection.close()
-
-    def ok(self, method, path, body=None):
-        status, answer = self.request(method, path, body)
-        check(status in (200, 204), method, path, body, "gave", status, answer)
-        return answer
-
-    def fault(self, pattern, method, path, body=None):
-        status, answer = self.request(method, path, body)
-        equal(status, 400, f"status of {method} {path}")
-        match(pattern, answer["fault_message"], f"fault of {method} {path} {body}")
-
-    def state(self):
-        return self.ok("GET", "/")["state"]
-
-    def boot_source(self, word, args=""):
-        image = os.path.join(self.work, "initramfs")
-        if not os.path.exists(image):
-            initramfs(image)
-        self.ok("PUT", "/boot-source", {"kernel_image_path": KERNEL, "initrd_path": image,
-                                        "boot_args": f"{CMDLINE} reboot=k probe={word} {args}"})
-
-    def start(self):
-        self.ok("PUT", "/actions", {"action_type": "InstanceStart"})
-
-
-def curl(vmm, *args):
-    return run("curl", "-sS", "--unix-socket", vmm.sock, *args, timeout=END_DEADLINE)
 
 
 def test_a_session_by_curl():
@@ -353,11 +277,6 @@ def test_many_clients_and_flat_memory():
         grown = resident(vmm.process.pid) - before
         check(grown <= 64, "KiB grown:", grown)
         check(len(os.listdir(f"/proc/{vmm.process.pid}/fd")) < 12, "descriptors are left open")
-
-
-def resident(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return int(match(r"VmRSS:\s+(\d+) kB", file.read()).group(1))
 
 
 def test_the_eleventh_client():
