@@ -2,6 +2,7 @@
 // Each kind of device used as it is meant to be.
 #include "tests/guest/use.h"
 
+#include "tests/guest/ether.h"
 #include "tests/guest/socket.h"
 
 #include <linux/virtio_balloon.h>
@@ -62,6 +63,34 @@ static void trigger_vsock_rx(struct vq *queues)
 	vq_submit(tx, 0);
 }
 
+static void build_net_tx(struct vq *q, struct request *ret)
+{
+	uint8_t *packet = arena(ETHER_HEADER + ETHER_LEN, 8);
+
+	ether_frame(packet + ETHER_HEADER);
+	/* Nothing that the host sends back. */
+	packet[ETHER_HEADER + 13] = 0xb6;
+	vq_desc(q, 0, packet, ETHER_HEADER, 0, 0);
+	vq_desc(q, 1, packet + ETHER_HEADER, ETHER_LEN, 0, 0);
+	*ret = (struct request){.count = 2, .out_count = 2};
+	link_chain(q, ret);
+}
+
+static void build_net_rx(struct vq *q, struct request *ret)
+{
+	vq_desc(q, 0, arena(64, 8), 64, 0, 0);
+	vq_desc(q, 1, arena(4096, 8), 4096, 0, 0);
+	*ret = (struct request){.count = 2, .out_count = 0};
+	link_chain(q, ret);
+}
+
+/* A frame that comes back takes an rx buffer. */
+static void trigger_net_rx(struct vq *queues)
+{
+	ether_put(queues, 0);
+	vq_kick(&queues[ETHER_TX]);
+}
+
 static void build_rng(struct vq *q, struct request *ret)
 {
 	vq_desc(q, 0, arena(32, 8), 32, 0, 0);
@@ -95,6 +124,8 @@ const struct use uses[] = {
 	{VIRTIO_ID_BLOCK, 0, "requestq", 0, build_blk, NULL},
 	{VIRTIO_ID_VSOCK, SOCKET_TX, "tx", 0, build_vsock_tx, NULL},
 	{VIRTIO_ID_VSOCK, SOCKET_RX, "rx", 0, build_vsock_rx, trigger_vsock_rx},
+	{VIRTIO_ID_NET, ETHER_TX, "tx", 0, build_net_tx, NULL},
+	{VIRTIO_ID_NET, ETHER_RX, "rx", 0, build_net_rx, trigger_net_rx},
 	{VIRTIO_ID_RNG, 0, "requestq", 0, build_rng, NULL},
 	{VIRTIO_ID_BALLOON, 0, "inflateq", 0, build_balloon, NULL},
 	{VIRTIO_ID_BALLOON, 1, "deflateq", 0, build_balloon, NULL},
@@ -197,6 +228,7 @@ static const struct {
 } proofs[] = {
 	{VIRTIO_ID_BLOCK, prove_blk},
 	{VIRTIO_ID_VSOCK, socket_prove},
+	{VIRTIO_ID_NET, ether_prove},
 	{VIRTIO_ID_RNG, prove_rng},
 	{VIRTIO_ID_BALLOON, prove_balloon},
 };

@@ -9,6 +9,7 @@ import threading
 import time
 
 from api import Prober
+from group_net import Tap
 from harness import (DEADLINE, EMULATED, END_DEADLINE, PATIENCE, TOP, VMM, WorkDir, check, equal, finish, start,
                      wait_for)
 
@@ -17,7 +18,9 @@ ECHO_PORT, DEAF_PORT = 7000, 7001
 DISK_SECTORS = 2048
 # Lines of one device in LOG_LIMIT_PERIOD_MS (base/log.h), and the one that tells how many were dropped.
 LOG_BURST, LOG_PERIOD = 5, 10
-DEVICES = ("virtio-blk", "virtio-blk", "virtio-vsock", "virtio-rng", "virtio-balloon")
+# Frames of this type the guest wants back (tests/guest/ether.c).
+ETHERTYPE_ECHO = b"\x88\xb5"
+DEVICES = ("virtio-blk", "virtio-blk", "virtio-net", "virtio-vsock", "virtio-rng", "virtio-balloon")
 
 
 def disk_bytes():
@@ -66,6 +69,56 @@ class Echo:
         self.listener.close()
 
 
+def swapped(frame):
+    """A frame on its way back, or None if it isn't to come back."""
+    return frame[6:12] + frame[:6] + frame[12:] if frame[12:14] == ETHERTYPE_ECHO else None
+
+
+class Wire:
+    """The other end of the guest's network: a stream of frames, each behind its length, as passt speaks it."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        try:
+            peer, _ = self.listener.accept()
+            with peer, peer.makefile("rb") as stream:
+                while head := stream.read(4):
+                    back = swapped(stream.read(int.from_bytes(head, "big")))
+                    if back:
+                        peer.sendall(len(back).to_bytes(4, "big") + back)
+        except OSError:
+            return
+
+    def close(self):
+        self.listener.close()
+
+
+class TapWire:
+    """The same at a tap device."""
+
+    def __init__(self, name):
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, int.from_bytes(ETHERTYPE_ECHO, "big"))
+        self.socket.bind((name, int.from_bytes(ETHERTYPE_ECHO, "big")))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        try:
+            while True:
+                frame, address = self.socket.recvfrom(1 << 17)
+                if address[2] != socket.PACKET_OUTGOING:
+                    self.socket.send(swapped(frame))
+        except OSError:
+            return
+
+    def close(self):
+        self.socket.close()
+
+
 class Attack:
     """One run of a guest."""
 
@@ -77,12 +130,13 @@ class Attack:
         self.deaf = socket.socket(socket.AF_UNIX)
         self.deaf.bind(f"{self.uds}_{DEAF_PORT}")
         self.deaf.listen(2048)
+        self.wire = Wire(os.path.join(work, "wire"))
         self.begin = time.monotonic()
         self.process = start(
             vmm, "--kernel", os.path.join(GUESTS, f"attack-{name}.elf"), "--memory", memory, "--cpus", str(cpus),
             "--cmdline", cmdline, "--serial", "stdio", "--disk", self.disks[0], "--disk", self.disks[1] + ",ro",
-            "--vsock", f"cid=7,uds={self.uds}", "--rng", "--balloon", "size=0,stats=60,reporting", "--api-sock",
-            self.api, *options, **kwargs)
+            "--net", "passt=" + os.path.join(work, "wire"), "--vsock", f"cid=7,uds={self.uds}", "--rng", "--balloon",
+            "size=0,stats=60,reporting", "--api-sock", self.api, *options, **kwargs)
 
     def finish(self, codes=(0,), timeout=DEADLINE, out=b""):
         """Wait for its end; every check must have been made and be right. out: what was read of its console before"""
@@ -90,6 +144,7 @@ class Attack:
         result.out = out + result.out
         self.echo.close()
         self.deaf.close()
+        self.wire.close()
         out = result.out.decode(errors="replace").replace("\r", "")
         bad = re.findall("^not ok .*$", out, re.M)
         good = re.findall("^ok .*$", out, re.M)
@@ -199,3 +254,13 @@ class Drain:
 def attack(name, *options, codes=(0,), timeout=DEADLINE, **kwargs):
     with WorkDir() as work:
         return Attack(work, name, *options, **kwargs).finish(codes, timeout)
+
+
+def attack_on_a_tap(**kwargs):
+    """Its kernel believes no header, either. The device before it is that of every attack."""
+    with Tap("tap9", "multi_queue") as tap:
+        wire = TapWire(tap)
+        try:
+            attack("net", "--net", f"tap={tap},queues=2,mtu=1500", **kwargs)
+        finally:
+            wire.close()

@@ -2,7 +2,7 @@
 """Guests without a kernel that attack the devices through real exits (tests/guest)."""
 import re
 
-from attack import DEVICES, LOG_BURST, attack
+from attack import DEVICES, LOG_BURST, attack, attack_on_a_tap
 from harness import check, equal
 
 def test_rings():
@@ -58,3 +58,11 @@ def test_disk_requests():
 
 def test_balloon_and_random_numbers():
     attack("memory")
+
+
+def test_frames():
+    attack("net")
+
+
+def test_frames_on_a_tap():
+    attack_on_a_tap()

@@ -5,7 +5,7 @@ What either finds ends it with a report on stderr and another exit code, which n
 """
 import os
 
-from attack import attack, storms
+from attack import attack, attack_on_a_tap, storms
 from harness import TOP, Failed
 
 SANITIZED = os.path.join(TOP, "build", "gcc", "vmm", "hull-vmm")
@@ -53,3 +53,11 @@ def test_races():
 
 def test_storms():
     storms(7, 0.5, cpus=2, **sanitized())
+
+
+def test_frames():
+    attack("net", **sanitized())
+
+
+def test_frames_on_a_tap():
+    attack_on_a_tap(**sanitized())
