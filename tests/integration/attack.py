@@ -10,8 +10,8 @@ import time
 
 from api import Prober
 from group_net import Tap
-from harness import (DEADLINE, EMULATED, END_DEADLINE, PATIENCE, TOP, VMM, WorkDir, check, equal, finish, start,
-                     wait_for)
+from harness import (DEADLINE, EMULATED, END_DEADLINE, LONG_DEADLINE, PATIENCE, TOP, VMM, WorkDir, check, equal, finish,
+                     start, wait_for)
 
 GUESTS = os.path.join(TOP, "build", "release", "tests", "guest")
 ECHO_PORT, DEAF_PORT = 7000, 7001
@@ -251,7 +251,7 @@ class Drain:
         self.thread.join(END_DEADLINE)
 
 
-def attack(name, *options, codes=(0,), timeout=DEADLINE, **kwargs):
+def attack(name, *options, codes=(0,), timeout=LONG_DEADLINE, **kwargs):
     with WorkDir() as work:
         return Attack(work, name, *options, **kwargs).finish(codes, timeout)
 
