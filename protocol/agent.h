@@ -230,8 +230,8 @@ struct agent_freeze {
  *      +------+-------+----------+
  *
  * @port:	of the host, to be dialed for the stream
- * @put:	unpack what comes into the directory @path; else send @path, with its own name at
- *the front of all names, and everything below it
+ * @put:	unpack what comes into the directory @path; else send @path, with its own name ("."
+ *		where it has none) at the front of all names, and everything below it
  * @path:	absolute, in the container's file system; 1 to AGENT_CWD_MAX bytes, no NUL. Symlinks
  *		are followed as the container would
  *
