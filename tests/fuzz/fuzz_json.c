@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,7 +130,8 @@ static void handle(unsigned int choice, const char *text, size_t len)
 	config_init(&monitor.config);
 	monitor.vm = VM_NONE(&monitor.loop);
 	metrics_init(&monitor.metrics, &monitor);
-	strcpy(path, paths[(choice >> 1) % (sizeof(paths) / sizeof(paths[0]))]);
+	snprintf(path, sizeof(path), "%s",
+		paths[(choice >> 1) % (sizeof(paths) / sizeof(paths[0]))]);
 	before = config_of(&monitor);
 	REQUIRE(routes_handle(&monitor, &request, 1, &reply) == 0);
 	after = config_of(&monitor);

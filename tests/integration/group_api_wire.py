@@ -109,14 +109,14 @@ def test_what_devices_count():
     with WorkDir() as work, Vmm(work, "--id", "c-1") as vmm:
         data, lines = os.path.join(work, "data"), os.path.join(work, "metrics")
         with open(data, "wb") as file:
-            file.truncate(1 << 20)
+            file.truncate(4 << 20)
         vmm.ok("PUT", "/drives/data", {"drive_id": "data", "path_on_host": data, "is_root_device": False})
         vmm.ok("PUT", "/entropy", {})
         vmm.ok("PUT", "/metrics", {"metrics_path": lines})
         vmm.boot_source("disk-hold")
         vmm.start()
         read_until(vmm.process.stdout, "probe: hanging")
-        os.truncate(data, 2 << 20)
+        os.truncate(data, 8 << 20)
         vmm.ok("PATCH", "/drives/data", {"drive_id": "data", "path_on_host": data})
         text = vmm.ok("GET", "/metrics/prometheus")
         vmm.ok("PUT", "/actions", {"action_type": "FlushMetrics"})

@@ -31,7 +31,7 @@ static void add_device(const char *id, uint32_t virtio_id, const uint64_t *count
 	struct virtio_dev *dev = &devs[machine->slot_count];
 
 	*dev = (struct virtio_dev){.id = virtio_id, .counters = counters};
-	strcpy(machine->slots[machine->slot_count].id, id);
+	snprintf(machine->slots[machine->slot_count].id, MACHINE_ID_MAX, "%s", id);
 	machine->slots[machine->slot_count++].dev = dev;
 }
 

@@ -42,7 +42,7 @@ static unsigned int ask_bytes(
 	int r;
 
 	ck_assert_uint_lt(strlen(path), sizeof(copy));
-	strcpy(copy, path);
+	memcpy(copy, path, strlen(path) + 1);
 	r = routes_handle(&monitor, &request, 1, &reply);
 	answer[0] = '\0';
 	if (reply.body.len) {
@@ -415,7 +415,7 @@ START_TEST(all_or_nothing)
 	ask(HTTP_PUT, "/logger", "{\"level\":\"Error\",\"module\":\"vmm\"}");
 	ask(HTTP_PUT, "/balloon", "{\"amount_mib\":5,\"deflate_on_oom\":true}");
 	ask(HTTP_GET, "/vm/config", NULL);
-	strcpy(config, answer);
+	memcpy(config, answer, strlen(answer) + 1);
 
 	ask(HTTP_PATCH, "/machine-config", "{\"vcpu_count\":5,\"mem_size_mib\":0}");
 	ask(HTTP_PATCH, "/machine-config", "{\"vcpu_count\":5,\"smt\":true}");
