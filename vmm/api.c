@@ -45,16 +45,22 @@ static void set_deadline(struct api_connection *conn, uint64_t delay_ms)
 	timer_at(conn->api, conn->deadline_ms, now);
 }
 
-static void conn_close(struct api_connection *conn)
+/* Take the descriptor out. Return: it. */
+static int conn_release(struct api_connection *conn)
 {
 	int fd = conn->src.fd;
 
 	loop_del(conn->api->loop, &conn->src);
-	close(fd);
 	buf_fini(&conn->in);
 	buf_fini(&conn->out);
 	conn->used = false;
 	conn->ticket = 0;
+	return fd;
+}
+
+static void conn_close(struct api_connection *conn)
+{
+	close(conn_release(conn));
 }
 
 /* Return: false when the connection is gone. */
@@ -108,6 +114,36 @@ static void respond(struct api_connection *conn, const struct api_reply *reply)
 	}
 }
 
+/*
+ * Send the head of a stream and hand the connection over.
+ *
+ * Nothing else is on its way to the client, so the head finds room in the socket; a client for whom
+ * it doesn't is none.
+ */
+static void conn_stream(struct api_connection *conn, const struct api_reply *reply)
+{
+	const struct http_response head = {
+		.status = reply->status,
+		.type = reply->type,
+		.stream = true,
+	};
+	struct buf early = conn->in;
+	ssize_t n = -1;
+	int fd;
+
+	if (http_respond(&conn->out, &head) == 0)
+		n = send(conn->src.fd, conn->out.data, conn->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0 || (size_t)n < conn->out.len) {
+		conn_close(conn);
+		reply->stream(reply->stream_ctx, -1, NULL, 0);
+		return;
+	}
+	conn->in = (struct buf){0};
+	fd = conn_release(conn);
+	reply->stream(reply->stream_ctx, fd, early.data, early.len);
+	buf_fini(&early);
+}
+
 /* Bad HTTP: where the next request begins is unknown, so this is the end. */
 static void respond_broken(struct api_connection *conn, const struct err *err)
 {
@@ -125,7 +161,8 @@ static void respond_broken(struct api_connection *conn, const struct err *err)
 	buf_fini(&reply.body);
 }
 
-static void handle(struct api_connection *conn, const struct http_request *request)
+/* Return: false when the connection is gone. */
+static bool handle(struct api_connection *conn, const struct http_request *request)
 {
 	struct api *api = conn->api;
 	struct api_reply reply = {.body = BUF_INIT(API_RESPONSE_MAX - HTTP_HEAD_MAX)};
@@ -133,9 +170,13 @@ static void handle(struct api_connection *conn, const struct http_request *reque
 	conn->keep_alive = request->keep_alive;
 	conn->ticket = ++api->next_ticket;
 	conn->parked = api->fn(api->ctx, request, conn->ticket, &reply) == API_PARKED;
-	if (!conn->parked)
+	buf_drop(&conn->in, http_parser_next(&conn->parser));
+	if (!conn->parked && reply.stream)
+		conn_stream(conn, &reply);
+	else if (!conn->parked)
 		respond(conn, &reply);
 	buf_fini(&reply.body);
+	return conn->used;
 }
 
 /* Serve what has been read, as far as responses leave. Return: false when the connection is gone.
@@ -161,8 +202,8 @@ static bool conn_serve(struct api_connection *conn)
 			respond_broken(conn, &err);
 			return conn_flush(conn);
 		}
-		handle(conn, &request);
-		buf_drop(&conn->in, http_parser_next(&conn->parser));
+		if (!handle(conn, &request))
+			return false;
 		served = true;
 		if (!conn->parked && !conn_flush(conn))
 			return false;
@@ -248,11 +289,31 @@ void api_answer(struct api *api, uint64_t ticket, struct api_reply *reply)
 		if (!conn->used || !conn->parked || conn->ticket != ticket)
 			continue;
 		conn->parked = false;
+		if (reply->stream) {
+			conn_stream(conn, reply);
+			buf_fini(&reply->body);
+			return;
+		}
 		respond(conn, reply);
 		if (conn_flush(conn) && (conn->out.len || conn_serve(conn)))
 			conn_wait(conn);
+		buf_fini(&reply->body);
+		return;
 	}
+	if (reply->stream)
+		reply->stream(reply->stream_ctx, -1, NULL, 0);
 	buf_fini(&reply->body);
+}
+
+bool api_is_parked(const struct api *api, uint64_t ticket)
+{
+	for (unsigned int i = 0; i < API_CONNECTIONS_MAX; i++) {
+		const struct api_connection *conn = &api->connections[i];
+
+		if (conn->used && conn->parked && conn->ticket == ticket)
+			return true;
+	}
+	return false;
 }
 
 static void refuse(int fd)

@@ -36,16 +36,31 @@ struct err;
 struct api;
 
 /*
+ * api_stream_fn - a connection leaves HTTP
+ * @fd:		now the function's, non-blocking; or -1: the client has gone meanwhile
+ * @early:	@early_len bytes that the client has sent already; borrowed, untrusted
+ *
+ * The response's head has been sent. Context: loop.
+ */
+typedef void api_stream_fn(void *ctx, int fd, const void *early, size_t early_len);
+
+/*
  * struct api_reply - what a handler answers
  * @status:	200 if there is a body, 204 if not, unless the handler says otherwise
  * @type:	of the body, a literal; NULL: application/json
  * @body:	zeroed but for its maximum before the handler is called
+ * @stream:	not NULL: the head is sent, without a body, and this function gets the connection;
+ *		it is called once in any case. With status 101 as a stream both ways, with 200 for
+ *		a body of any length, or a client that didn't ask to upgrade
+ * @stream_ctx:	for @stream
  */
 struct api_reply {
 	unsigned int status;
 	const char *type;
 	struct buf body;
 	bool deprecated;
+	api_stream_fn *stream;
+	void *stream_ctx;
 };
 
 /* The answer comes later, by api_answer() for the ticket of this request. */
@@ -127,3 +142,6 @@ void api_fini(struct api *api);
  * @reply:	its body is taken over and freed
  */
 void api_answer(struct api *api, uint64_t ticket, struct api_reply *reply);
+
+/* api_is_parked() - is a client still waiting for the answer to this request? */
+bool api_is_parked(const struct api *api, uint64_t ticket);

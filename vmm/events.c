@@ -9,6 +9,15 @@
 
 #define LINE_MAX_LEN 96
 
+const char *const events_names[EVENTS_PHASES] = {
+	[EVENTS_START] = "start",
+	[EVENTS_KVM] = "kvm",
+	[EVENTS_MEMORY] = "memory",
+	[EVENTS_DEVICES] = "devices",
+	[EVENTS_KERNEL] = "kernel",
+	[EVENTS_RUN] = "run",
+};
+
 static void emit(int fd, const char *line)
 {
 	if (write(fd, line, strlen(line)) < 0) {
@@ -16,25 +25,26 @@ static void emit(int fd, const char *line)
 	}
 }
 
-void events_phase(int fd, const char *phase)
+void events_reach(struct events *events, enum events_phase phase)
 {
 	char line[LINE_MAX_LEN];
 	struct timespec ts;
 
-	if (fd < 0)
-		return;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	snprintf(line, sizeof(line), "phase %s %llu\n", phase,
-		(unsigned long long)ts.tv_sec * 1000000000ull + (unsigned long long)ts.tv_nsec);
-	emit(fd, line);
+	events->ns[phase] = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	if (events->fd < 0)
+		return;
+	snprintf(line, sizeof(line), "phase %s %llu\n", events_names[phase],
+		(unsigned long long)events->ns[phase]);
+	emit(events->fd, line);
 }
 
-void events_exit(int fd, const char *reason)
+void events_exit(const struct events *events, const char *reason)
 {
 	char line[LINE_MAX_LEN];
 
-	if (fd < 0)
+	if (events->fd < 0)
 		return;
 	snprintf(line, sizeof(line), "exit %s\n", reason);
-	emit(fd, line);
+	emit(events->fd, line);
 }

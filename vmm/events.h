@@ -1,18 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stream by which whoever started the monitor learns how far it is: one line an event.
+// How far the monitor is: kept for clients of the API, and told to whoever started it.
 #pragma once
 
-/*
- * Lines are "phase NAME NS\n", NS being CLOCK_MONOTONIC in nanoseconds, and last "exit REASON\n".
- * Phases in order: start (main began), kvm (VM made), memory (RAM mapped), devices (all opened),
- * kernel (loaded), run (right before the first KVM_RUN).
- *
- * The descriptor may be a pipe or a socket; a reader that is gone or slow loses lines, the monitor
- * never waits for it. With fd -1 each call does nothing.
- */
+#include <stdint.h>
 
-/* events_phase() - @phase has just been reached. Context: loop thread. */
-void events_phase(int fd, const char *phase);
+/* In their order. */
+enum events_phase {
+	EVENTS_START,   /* main began */
+	EVENTS_KVM,     /* the VM is made */
+	EVENTS_MEMORY,  /* RAM is mapped */
+	EVENTS_DEVICES, /* all are opened */
+	EVENTS_KERNEL,  /* it is loaded */
+	EVENTS_RUN,     /* right before the first KVM_RUN */
+	EVENTS_PHASES,
+};
+
+/* "start", "kvm", ... */
+extern const char *const events_names[EVENTS_PHASES];
+
+/*
+ * struct events
+ * @fd:		gets a line for each event: "phase NAME NS\n", and last "exit REASON\n"; or -1. It
+ *		may be a pipe or a socket; a reader that is gone or slow loses lines, the monitor
+ *		never waits for it
+ * @ns:		CLOCK_MONOTONIC in nanoseconds of each phase, or 0
+ */
+struct events {
+	int fd;
+	uint64_t ns[EVENTS_PHASES];
+};
+
+/* events_reach() - a phase has just been reached. Context: loop thread. */
+void events_reach(struct events *events, enum events_phase phase);
 
 /* events_exit() - the VM has ended: @reason of vm_end_name(). Context: loop thread. */
-void events_exit(int fd, const char *reason);
+void events_exit(const struct events *events, const char *reason);

@@ -142,7 +142,7 @@ static int parse_length(struct http_parser *parser, const char *value, size_t le
 	return 0;
 }
 
-/* A list of words, of which two are known. */
+/* A list of words, of which three are known. */
 static void parse_connection(struct http_parser *parser, const char *value, size_t len)
 {
 	size_t at = 0;
@@ -159,6 +159,8 @@ static void parse_connection(struct http_parser *parser, const char *value, size
 			parser->keep_alive = false;
 		else if (line_is(value + at, end - at, "keep-alive"))
 			parser->keep_alive = true;
+		else if (line_is(value + at, end - at, "upgrade"))
+			parser->connection_upgrade = true;
 		at = next;
 	}
 }
@@ -195,6 +197,8 @@ static int parse_header(struct http_parser *parser, const struct line *line, str
 			"Content-Length.");
 	if (line_is(line->at, name_len, "Connection"))
 		parse_connection(parser, value, len);
+	if (line_is(line->at, name_len, "Upgrade"))
+		parser->has_upgrade = true;
 	if (line_is(line->at, name_len, "Expect")) {
 		if (!line_is(value, len, "100-continue"))
 			return err_set(err, -EBADMSG, "Unsupported Expect header.");
@@ -276,6 +280,7 @@ int http_parse(struct http_parser *parser, char *data, size_t len, struct http_r
 		.body = data + parser->head_len,
 		.body_len = parser->body_len,
 		.keep_alive = parser->keep_alive,
+		.upgrade = parser->connection_upgrade && parser->has_upgrade,
 	};
 	return HTTP_PARSE_DONE;
 }
@@ -291,15 +296,23 @@ size_t http_parser_next(struct http_parser *parser)
 int http_respond(struct buf *out, const struct http_response *response)
 {
 	size_t before = out->len;
+	bool upgrade = response->status == 101;
+	const char *connection = upgrade                ? "Upgrade"
+				 : response->keep_alive ? "keep-alive"
+							: "close";
 	/* No reason phrase: clients go by the number. */
 	int r = buf_printf(out, "HTTP/1.1 %u \r\nServer: Firecracker API\r\nConnection: %s\r\n",
-		response->status, response->keep_alive ? "keep-alive" : "close");
+		response->status, connection);
 
+	if (!r && upgrade)
+		r = buf_printf(out, "Upgrade: tcp\r\n");
 	if (!r && response->deprecated)
 		r = buf_printf(out, "Deprecation: true\r\n");
 	if (!r && response->status != 204)
-		r = buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-			response->type ? response->type : "application/json", response->body_len);
+		r = buf_printf(out, "Content-Type: %s\r\n",
+			response->type ? response->type : "application/json");
+	if (!r && response->status != 204 && !upgrade && !response->stream)
+		r = buf_printf(out, "Content-Length: %zu\r\n", response->body_len);
 	if (!r)
 		r = buf_add(out, "\r\n", 2);
 	if (!r && response->body_len)

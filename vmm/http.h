@@ -49,6 +49,7 @@ const char *http_method_name(enum http_method method);
  * @query:	what followed '?', ends in NUL; or NULL
  * @body:	@body_len bytes; meaningless if that is 0
  * @keep_alive:	the client wants to send another one
+ * @upgrade:	the client wants to leave HTTP for a stream of bytes, whose kind it may have named
  *
  * All of it is untrusted.
  */
@@ -59,6 +60,7 @@ struct http_request {
 	const char *body;
 	size_t body_len;
 	bool keep_alive;
+	bool upgrade;
 };
 
 enum http_parse {
@@ -86,6 +88,7 @@ struct http_parser {
 	bool has_query;
 	bool keep_alive;
 	bool expects_continue;
+	bool connection_upgrade, has_upgrade;
 };
 
 /*
@@ -104,10 +107,11 @@ size_t http_parser_next(struct http_parser *parser);
 
 /*
  * struct http_response
- * @status:	200, 204 (no body), 400 ...
+ * @status:	101 (no body, bytes follow), 200, 204 (no body), 400 ...
  * @type:	of the body; NULL: application/json
  * @body:	@body_len bytes
  * @keep_alive:	false: the server closes after it
+ * @stream:	with status 200: the body is all that follows until the server closes
  * @deprecated:	tell so in a header
  */
 struct http_response {
@@ -116,6 +120,7 @@ struct http_response {
 	const void *body;
 	size_t body_len;
 	bool keep_alive;
+	bool stream;
 	bool deprecated;
 };
 

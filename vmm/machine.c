@@ -89,7 +89,7 @@ int machine_init(
 {
 	int r;
 
-	*machine = (struct machine){.vm = vm, .serial_irq.fd = -1};
+	*machine = (struct machine){.vm = vm, .container = machine->container, .serial_irq.fd = -1};
 	r = console_init(&machine->console, vm, &config->serial, err);
 	if (!r)
 		r = add_serial(machine, config, err);

@@ -10,6 +10,7 @@
 
 struct config;
 struct config_disk;
+struct container;
 struct err;
 struct virtio_dev;
 struct vm;
@@ -31,11 +32,13 @@ struct machine_slot {
 
 /*
  * struct machine
+ * @container:	whose are some of the guest's vsock connections, or NULL; not owned
  * @slots:	disks and network devices in the order of the command line, then others; slot n has
  *the addresses that arch_slot_gpa(n) and arch_slot_gsi(n) give
  */
 struct machine {
 	struct vm *vm;
+	struct container *container;
 	struct console console;
 	struct serial serial;
 	struct irq serial_irq;
@@ -46,7 +49,7 @@ struct machine {
 /*
  * machine_init() - open every disk, socket and console of @config and put the devices on their
  *	buses
- * @machine:	filled; stays in place
+ * @machine:	zeroed but for @container; stays in place
  * @vm:		with memory
  *
  * Return: 0 or -errno with @err set; machine_fini() is due either way.

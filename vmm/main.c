@@ -30,7 +30,8 @@ static int run(void)
 	struct err err;
 	int code, r;
 
-	events_phase(monitor.config.events_fd, "start");
+	monitor.events.fd = monitor.config.events_fd;
+	events_reach(&monitor.events, EVENTS_START);
 	r = check_events_fd(monitor.config.events_fd, &err);
 	if (r < 0) {
 		log_error("%s", err.msg);

@@ -72,6 +72,8 @@ int monitor_init(struct monitor *monitor, struct err *err)
 	int r = loop_init(&monitor->loop);
 
 	monitor->vm = VM_NONE(&monitor->loop);
+	container_init(&monitor->container, &monitor->loop, &monitor->api);
+	monitor->container.events = &monitor->events;
 	metrics_init(&monitor->metrics, monitor);
 	if (r < 0)
 		return err_errno(err, -r, "event loop");
@@ -99,27 +101,32 @@ static int build(struct monitor *monitor, int *ret_code, struct err *err)
 	struct arch_entry entry;
 	int r;
 
+	*ret_code = MONITOR_EXIT_CONFIG;
+	r = container_place_drives(&monitor->container, &monitor->config, err);
+	if (r < 0)
+		return r;
 	*ret_code = VM_END_ERROR;
 	r = vm_init(vm, &monitor->loop, config, err);
 	if (r < 0)
 		return r;
-	events_phase(config->events_fd, "kvm");
+	events_reach(&monitor->events, EVENTS_KVM);
 
 	*ret_code = MONITOR_EXIT_CONFIG;
 	r = vm_add_memory(vm, config, err);
 	if (r < 0)
 		return r;
-	events_phase(config->events_fd, "memory");
+	events_reach(&monitor->events, EVENTS_MEMORY);
+	monitor->machine.container = monitor->container.present ? &monitor->container : NULL;
 	r = machine_init(&monitor->machine, vm, config, err);
 	if (!r && config->boot_timer)
 		r = boot_timer_add(monitor, err);
 	if (r < 0)
 		return r;
-	events_phase(config->events_fd, "devices");
+	events_reach(&monitor->events, EVENTS_DEVICES);
 	r = arch_load(&monitor->machine, config, &entry, err);
 	if (r < 0)
 		return r;
-	events_phase(config->events_fd, "kernel");
+	events_reach(&monitor->events, EVENTS_KERNEL);
 
 	*ret_code = VM_END_ERROR;
 	return vcpu_create_all(vm, config->cpus, &entry, err);
@@ -137,7 +144,7 @@ int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 		vm_fini(&monitor->vm);
 		return r;
 	}
-	events_phase(monitor->config.events_fd, "run");
+	events_reach(&monitor->events, EVENTS_RUN);
 	r = vcpu_start_all(&monitor->vm, err);
 	if (r < 0) {
 		vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
@@ -223,7 +230,7 @@ static void tell_end(const struct monitor *monitor)
 		log_error("%s", vm_end_text(end));
 	else if (monitor->state != MONITOR_NOT_STARTED)
 		log_info("%s", vm_end_text(end));
-	events_exit(monitor->config.events_fd, vm_end_name(end));
+	events_exit(&monitor->events, vm_end_name(end));
 }
 
 void monitor_fini(struct monitor *monitor)
@@ -232,6 +239,7 @@ void monitor_fini(struct monitor *monitor)
 	metrics_fini(&monitor->metrics);
 	vcpu_stop_all(&monitor->vm);
 	machine_fini(&monitor->machine);
+	container_fini(&monitor->container);
 	tell_end(monitor);
 	config_fini(&monitor->config);
 }

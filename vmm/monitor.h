@@ -5,6 +5,8 @@
 #include "base/loop.h"
 #include "vmm/api.h"
 #include "vmm/config.h"
+#include "vmm/container.h"
+#include "vmm/events.h"
 #include "vmm/machine.h"
 #include "vmm/metrics.h"
 #include "vmm/vm.h"
@@ -38,6 +40,8 @@ enum monitor_state {
  * struct monitor
  * @config:	what the VM is, or is to be, made of; owned
  * @vm, @machine: zero or empty until the VM is started
+ * @events:	how far it is
+ * @container:	what is in the guest, if a client said so
  * @api:	serves if the configuration says so
  * @waiters:	tickets of the requests that wait for the pause
  */
@@ -50,6 +54,8 @@ struct monitor {
 	struct vm vm;
 	struct machine machine;
 	struct loop_source signals;
+	struct events events;
+	struct container container;
 	struct api api;
 	struct metrics metrics;
 	uint64_t pause_began_us;                   /* monotonic */

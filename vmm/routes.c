@@ -52,6 +52,28 @@ static const struct route routes[] = {
 		METRIC_PUT_NETWORK},
 	{HTTP_PATCH, "/network-interfaces/{iface_id}", ROUTE_AFTER, ROUTE_BODY, route_patch_net,
 		METRIC_PATCH_NETWORK},
+	{HTTP_PUT, "/container", ROUTE_BEFORE, ROUTE_BODY, route_put_container},
+	{HTTP_GET, "/container", ROUTE_ANY, ROUTE_NO_BODY, route_get_container},
+	{HTTP_POST, "/container/start", ROUTE_AFTER, ROUTE_NO_BODY, route_start_command},
+	{HTTP_GET, "/container/wait", ROUTE_ANY, ROUTE_NO_BODY, route_wait_command},
+	{HTTP_POST, "/container/kill", ROUTE_AFTER, ROUTE_MAY_BODY, route_kill_command},
+	{HTTP_POST, "/container/resize", ROUTE_AFTER, ROUTE_BODY, route_resize_command},
+	{HTTP_POST, "/container/attach", ROUTE_ANY, ROUTE_NO_BODY, route_attach_command,
+		.query = true},
+	{HTTP_GET, "/container/logs", ROUTE_ANY, ROUTE_NO_BODY, route_get_logs, .query = true},
+	{HTTP_GET, "/container/stats", ROUTE_AFTER, ROUTE_NO_BODY, route_get_stats},
+	{HTTP_POST, "/container/pause", ROUTE_AFTER, ROUTE_NO_BODY, route_pause_container},
+	{HTTP_POST, "/container/unpause", ROUTE_AFTER, ROUTE_NO_BODY, route_unpause_container},
+	{HTTP_POST, "/container/exec", ROUTE_AFTER, ROUTE_BODY, route_post_exec},
+	{HTTP_GET, "/container/exec/{id}", ROUTE_AFTER, ROUTE_NO_BODY, route_get_exec},
+	{HTTP_POST, "/container/exec/{id}/start", ROUTE_AFTER, ROUTE_NO_BODY, route_start_command},
+	{HTTP_GET, "/container/exec/{id}/wait", ROUTE_AFTER, ROUTE_NO_BODY, route_wait_command},
+	{HTTP_POST, "/container/exec/{id}/kill", ROUTE_AFTER, ROUTE_MAY_BODY, route_kill_command},
+	{HTTP_POST, "/container/exec/{id}/resize", ROUTE_AFTER, ROUTE_BODY, route_resize_command},
+	{HTTP_POST, "/container/exec/{id}/attach", ROUTE_AFTER, ROUTE_NO_BODY, route_attach_command,
+		.query = true},
+	{HTTP_GET, "/container/exec/{id}/logs", ROUTE_AFTER, ROUTE_NO_BODY, route_get_logs,
+		.query = true},
 	{HTTP_DELETE, "/drives/{drive_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
 	{HTTP_DELETE, "/network-interfaces/{iface_id}", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
 	{HTTP_PATCH, "/balloon/hinting/start", ROUTE_ANY, ROUTE_MAY_BODY, not_supported},
@@ -82,45 +104,62 @@ static bool is_id_char(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '-';
 }
 
-/* Does @path fit @pattern? @ret_id: what stands for the name in braces, or NULL. */
-static bool path_matches(const char *pattern, const char *path, const char **ret_id)
+/*
+ * Does @path fit @pattern? @ret_id, @ret_len: what stands for the name in braces, or NULL; it may
+ * be anything but a slash.
+ */
+static bool path_matches(
+	const char *pattern, const char *path, const char **ret_id, size_t *ret_len)
 {
 	size_t literal = strcspn(pattern, "{");
 
 	*ret_id = NULL;
+	*ret_len = 0;
 	if (!pattern[literal])
 		return !strcmp(pattern, path);
-	/* Patterns have one id, at their end. */
-	if (strncmp(pattern, path, literal) != 0 || strchr(path + literal, '/'))
+	if (strncmp(pattern, path, literal) != 0)
 		return false;
 	*ret_id = path + literal;
-	return true;
+	*ret_len = strcspn(*ret_id, "/");
+	return !strcmp(strchr(pattern, '}') + 1, *ret_id + *ret_len);
 }
 
-/* Find the row; @ret_id as above. */
+static bool is_id(const char *id, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!is_id_char(id[i]))
+			return false;
+	return len && len <= ROUTE_ID_MAX;
+}
+
+/* Find the row; @id gets what stands for the name in braces. */
 static const struct route *find(
-	enum http_method method, const char *path, const char **ret_id, struct err *err)
+	enum http_method method, const char *path, char id[ROUTE_ID_MAX + 1], struct err *err)
 {
 	bool other_method = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
 		const struct route *route = &routes[i];
+		const char *at;
 		size_t len;
 
-		if (!path_matches(route->path, path, ret_id))
+		if (!path_matches(route->path, path, &at, &len))
 			continue;
 		if (route->method != method) {
 			other_method = true;
 			continue;
 		}
-		len = *ret_id ? strlen(*ret_id) : 1;
-		for (const char *p = *ret_id; p && *p; p++)
-			if (!is_id_char(*p))
-				len = 0;
-		if (len && len <= ROUTE_ID_MAX)
+		id[0] = '\0';
+		if (!at)
 			return route;
-		err_set(err, -EINVAL, "'%s' is not an id: 1 to %d letters, digits, '_' and '-' are",
-			*ret_id, ROUTE_ID_MAX);
+		if (is_id(at, len)) {
+			memcpy(id, at, len);
+			id[len] = '\0';
+			return route;
+		}
+		err_set(err, -EINVAL,
+			"'%.*s' is not an id: 1 to %d letters, digits, '_' and '-' are", (int)len,
+			at, ROUTE_ID_MAX);
 		return NULL;
 	}
 	err_set(err, -ENOENT,
@@ -163,7 +202,7 @@ static int parse_body(const struct route *route, const struct http_request *requ
 
 static int handle(const struct http_request *request, struct route_call *call, struct err *err)
 {
-	const struct route *route = find(request->method, request->path, &call->id, err);
+	const struct route *route = find(request->method, request->path, call->id, err);
 	struct metrics *metrics = &call->monitor->metrics;
 	json_t CLEANUP_JSON *body = NULL;
 	int r;
@@ -171,7 +210,9 @@ static int handle(const struct http_request *request, struct route_call *call, s
 	if (!route)
 		return err->code;
 	metrics_add(metrics, route->metric);
-	if (request->query)
+	call->query = request->query;
+	call->upgrade = request->upgrade;
+	if (request->query && !route->query)
 		r = err_set(err, -EINVAL, "%s takes no query", route->path);
 	else
 		r = parse_body(route, request, &body, err);
@@ -190,7 +231,8 @@ static int handle(const struct http_request *request, struct route_call *call, s
 int routes_handle(
 	void *ctx, const struct http_request *request, uint64_t ticket, struct api_reply *reply)
 {
-	struct route_call call = {.monitor = ctx, .ticket = ticket, .out.buf = &reply->body};
+	struct route_call call = {
+		.monitor = ctx, .ticket = ticket, .out.buf = &reply->body, .reply = reply};
 	struct err err;
 	int r;
 
@@ -225,7 +267,7 @@ int routes_apply(struct monitor *monitor, enum http_method method, const char *p
 {
 	struct buf reply = BUF_INIT(API_RESPONSE_MAX);
 	struct route_call call = {.monitor = monitor, .out.buf = &reply, .body = body};
-	const struct route *route = find(method, path, &call.id, err);
+	const struct route *route = find(method, path, call.id, err);
 	int r;
 
 	if (!route)

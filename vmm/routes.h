@@ -15,6 +15,8 @@ struct monitor;
 struct rate_bucket_config;
 struct rate_limit_config;
 
+#define ROUTE_ID_MAX 64
+
 /* When a request makes sense. */
 #define ROUTE_BEFORE (1u << 0) /* the VM is not started */
 #define ROUTE_AFTER (1u << 1)  /* it runs or is paused */
@@ -23,8 +25,11 @@ struct rate_limit_config;
 /*
  * struct route_call - one request, for its handler
  * @id:		what stands for "{id}" in the path: 1 to ROUTE_ID_MAX letters, digits, '_' and '-';
- *		or NULL
+ *		or "" for a path without
  * @body:	an object, or NULL; untrusted
+ * @query:	what followed '?', to be read by query_read(), or NULL; untrusted
+ * @upgrade:	the client asks for a stream of bytes in place of HTTP
+ * @reply:	for a handler that answers with a stream
  * @out:	takes what is answered; nothing written: 204
  * @type:	of it, if that isn't JSON; a literal
  * @ticket:	for a handler that answers later
@@ -32,8 +37,11 @@ struct rate_limit_config;
  */
 struct route_call {
 	struct monitor *monitor;
-	const char *id;
+	char id[ROUTE_ID_MAX + 1];
 	const json_t *body;
+	char *query;
+	bool upgrade;
+	struct api_reply *reply;
 	struct json_out out;
 	const char *type;
 	uint64_t ticket;
@@ -56,8 +64,9 @@ enum route_body {
 
 /*
  * struct route
- * @path:	segments are literal, or a name in braces, which stands for an id
+ * @path:	segments are literal, and one may be a name in braces, which stands for an id
  * @metric:	counts its requests; what follows it counts failures, but for a GET
+ * @query:	it may have one
  */
 struct route {
 	enum http_method method;
@@ -66,9 +75,8 @@ struct route {
 	enum route_body body;
 	route_fn *fn;
 	enum metric metric;
+	bool query;
 };
-
-#define ROUTE_ID_MAX 64
 
 /* routes_table() - all of them. Return: @ret_count rows. */
 const struct route *routes_table(size_t *ret_count);
@@ -117,6 +125,20 @@ route_fn route_put_balloon;
 route_fn route_patch_balloon;
 route_fn route_get_balloon_stats;
 route_fn route_patch_balloon_stats;
+
+route_fn route_put_container;
+route_fn route_get_container;
+route_fn route_post_exec;
+route_fn route_get_exec;
+route_fn route_start_command;
+route_fn route_wait_command;
+route_fn route_kill_command;
+route_fn route_resize_command;
+route_fn route_attach_command;
+route_fn route_get_logs;
+route_fn route_pause_container;
+route_fn route_unpause_container;
+route_fn route_get_stats;
 
 /* route_describe_...() - write what is configured as member @key, or, with NULL, as an element. */
 void route_describe_boot_source(const struct monitor *monitor, struct json_out *out);

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A container driven over the API: its start, streams, further commands, end; and what makes no sense."""
+import contextlib
+import glob
+import hashlib
+import os
+import socket
+import struct
+import threading
+
+from group_api import Vmm
+from harness import BUSYBOX, DEADLINE, END_DEADLINE, HULL, KERNEL, STAGE, STORE, WorkDir, check, equal, finish, match, run
+
+CMDLINE = "console=ttyS0 loglevel=3 panic=-1"
+INITRD = os.path.join(STAGE, "lib", "hull", "initramfs")
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def rootfs():
+    digest = run(HULL, "pull", BUSYBOX).expect(0).out.decode().strip()
+    return glob.glob(os.path.join(STORE, "rootfs", digest.replace(":", "-") + ".*"))[0]
+
+
+class Stream:
+    """A connection that has left HTTP."""
+
+    def __init__(self, path, method, target):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(DEADLINE)
+        self.socket.connect(path)
+        self.socket.sendall(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+                            "Upgrade: tcp\r\n\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = self.socket.recv(1)
+            check(byte, "the connection ended within the head:", head)
+            head += byte
+        self.status = int(head.split()[1])
+        self.head = head.decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def end(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def read(self):
+        """All until the end."""
+        data = b""
+        while piece := self.socket.recv(1 << 16):
+            data += piece
+        return data
+
+    def frames(self):
+        """All until the end, as what came from stdout and from stderr."""
+        data, got = self.read(), {1: b"", 2: b""}
+        while data:
+            stream, length = struct.unpack(">B3xI", data[:8])
+            check(len(data) >= 8 + length, "a frame is cut")
+            got[stream] += data[8:8 + length]
+            data = data[8 + length:]
+        return got[1], got[2]
+
+
+class Container(Vmm):
+    """A monitor with a container of the busybox image that isn't started."""
+
+    def __init__(self, work, *args, start=True, **process):
+        super().__init__(work)
+        self.ok("PUT", "/boot-source", {"kernel_image_path": KERNEL, "initrd_path": INITRD, "boot_args": CMDLINE})
+        self.ok("PUT", "/drives/image", {"drive_id": "image", "path_on_host": rootfs(), "is_root_device": False,
+                                         "is_read_only": True})
+        self.ok("PUT", "/container", {"rootfs": {"drive_id": "image"}, "hostname": "box",
+                                      "process": {"args": list(args), "env": [PATH], **process}})
+        if start:
+            self.ok("PUT", "/actions", {"action_type": "InstanceStart"})
+
+    def stream(self, what="attach", query="stdout=1&stderr=1", command="/container", status=101):
+        stream = Stream(self.sock, "GET" if what == "logs" else "POST", f"{command}/{what}?{query}")
+        equal(stream.status, status, "status: " + stream.head)
+        return stream
+
+    def exec(self, *args, **process):
+        """Make a further command; return its path."""
+        return "/container/exec/" + self.ok("POST", "/container/exec", {"args": list(args), **process})["id"]
+
+    def power_off(self):
+        self.ok("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
+        equal(self.process.wait(END_DEADLINE), 0, "hull-vmm's exit code")
+
+
+@contextlib.contextmanager
+def container(*args, **process):
+    with WorkDir() as work, Container(work, *args, **process) as vmm:
+        yield vmm
+
+
+def test_a_command_runs():
+    with container("sh", "-c", "hostname; id -u; echo to stderr >&2; exit 7") as vmm:
+        equal(vmm.ok("GET", "/container")["state"], "created")
+        with vmm.stream() as stream:
+            vmm.ok("POST", "/container/start")
+            equal(stream.frames(), (b"box\n0\n", b"to stderr\n"), "output")
+        equal(vmm.ok("GET", "/container/wait"), {"exit_code": 7}, "end")
+        state = vmm.ok("GET", "/container")
+        equal((state["state"], state["exit_code"]), ("exited", 7), "state")
+        times = state["timings_ns"]
+        order = [times[name] for name in ("start", "kvm", "memory", "devices", "kernel", "run", "hello", "started",
+                                          "ended")]
+        check(order == sorted(order) and order[0], "timings:", times)
+        with vmm.stream("logs", "tail=1") as stream:
+            out, err = stream.frames()
+            check((out, err) in ((b"0\n", b""), (b"", b"to stderr\n")), "last line:", out, err)
+        vmm.power_off()
+
+
+def test_input_and_its_end():
+    data = os.urandom(3 << 20)
+    with container("sha256sum", stdin=True, log_size=0) as vmm:
+        with vmm.stream(query="stdin=1&raw=1") as stdin, vmm.stream(query="stdout=1&raw=1") as stdout:
+            vmm.ok("POST", "/container/start")
+            stdin.send(data)
+            stdin.end()
+            equal(stdout.read(), hashlib.sha256(data).hexdigest().encode() + b"  -\n", "checksum")
+        equal(vmm.ok("GET", "/container/wait"), {"exit_code": 0}, "end")
+
+
+def test_much_output_to_a_slow_client():
+    with container("sh", "-c", "head -c 3000000 /dev/zero | tee /dev/stderr | sha256sum >/dev/null; head -c 3000000 "
+                               "/dev/zero") as vmm:
+        with vmm.stream() as stream:
+            vmm.ok("POST", "/container/start")
+            out, err = stream.frames()
+            equal((len(out), len(err)), (3000000, 3000000), "lengths")
+
+
+def test_a_client_that_leaves():
+    with container("sh", "-c", "trap 'exit 9' PIPE; while :; do echo y; done", log_size=0) as vmm:
+        with vmm.stream(query="stdout=1&raw=1") as stream:
+            vmm.ok("POST", "/container/start")
+            stream.socket.recv(100)
+        # The shell's trap, or its builtin's failure.
+        check(vmm.ok("GET", "/container/wait")["exit_code"] in (1, 9, 141), "it wasn't told")
+
+
+def test_signals():
+    with container("sh", "-c", "trap 'echo hup; exit 3' HUP; echo ready; while :; do sleep 0.1; done") as vmm:
+        with vmm.stream() as stream:
+            vmm.ok("POST", "/container/start")
+            stream.socket.recv(8)
+            equal(stream.socket.recv(6), b"ready\n", "output")
+            vmm.fault("'SIGFOO' is not a signal", "POST", "/container/kill", {"signal": "SIGFOO"})
+            vmm.fault("is not a signal", "POST", "/container/kill", {"signal": 65})
+            vmm.ok("POST", "/container/kill", {"signal": "HUP"})
+            equal(stream.frames()[0], b"hup\n", "output")
+        equal(vmm.ok("GET", "/container/wait"), {"exit_code": 3}, "end")
+        vmm.fault("isn't running", "POST", "/container/kill")
+
+
+def test_killed():
+    with container("sleep", "1000") as vmm:
+        answers = []
+        waiters = [threading.Thread(target=lambda: answers.append(vmm.ok("GET", "/container/wait"))) for _ in range(4)]
+        for thread in waiters:
+            thread.start()
+        vmm.ok("POST", "/container/start")
+        vmm.fault("started already", "POST", "/container/start")
+        vmm.ok("POST", "/container/kill")
+        for thread in waiters:
+            thread.join(DEADLINE)
+        equal(answers, [{"exit_code": 137, "signal": 9}] * 4, "ends")
+
+
+def test_a_terminal():
+    with container("sh", terminal=True, stdin=True, consoleSize={"height": 33, "width": 44}) as vmm:
+        with vmm.stream(query="stdin=1&stdout=1") as stream:
+            vmm.ok("POST", "/container/start")
+            stream.send(b"stty size; tty\n")
+            seen = b""
+            while b"/dev/pts/" not in seen:
+                seen += stream.socket.recv(4096)
+            match("33 44", seen, "terminal")
+            vmm.ok("POST", "/container/resize", {"height": 50, "width": 60})
+            stream.send(b"stty size; exit 5\n")
+            match("50 60", stream.read(), "terminal")
+        equal(vmm.ok("GET", "/container/wait"), {"exit_code": 5}, "end")
+
+
+def test_what_cannot_start():
+    for args, code, message in ((["nothing"], 127, "not found"), (["/etc"], 126, "directory")):
+        with container(*args) as vmm:
+            vmm.fault(message, "POST", "/container/start")
+            state = vmm.ok("GET", "/container")
+            equal((state["state"], state["exit_code"]), ("failed", code), "state")
+            match(message, state["error"], "error")
+            equal(vmm.ok("GET", "/container/wait")["exit_code"], code, "exit code")
+
+
+def test_logs():
+    with container("sh", "-c", "for i in 1 2 3; do echo out $i; echo err $i >&2; done; head -c 200000 /dev/zero | "
+                               "tr '\\0' x; echo; echo last") as vmm:
+        vmm.ok("POST", "/container/start")
+        vmm.ok("GET", "/container/wait")
+        with vmm.stream("logs", "follow=1") as stream:
+            out, err = stream.frames()
+        check(out.endswith(b"xx\nlast\n") and len(out) <= 1 << 16, "kept:", len(out))
+        equal(err, b"", "stderr, long gone")
+        with vmm.stream("logs", "tail=1&stdout=1&timestamps=1") as stream:
+            match(r"^20[0-9-]+T[0-9:.]+Z last\n$", stream.frames()[0].decode(), "last line")
+        with vmm.stream("logs", "since=4000000000") as stream:
+            equal(stream.frames(), (b"", b""), "logs of the future")
+
+
+def test_bad_containers():
+    with WorkDir() as work, Vmm(work) as vmm:
+        good = {"rootfs": {"drive_id": "image"}, "process": {"args": ["sh"]}}
+
+        def bad(pattern, **change):
+            vmm.fault(pattern, "PUT", "/container", {**good, **change})
+
+        vmm.fault("there is none", "GET", "/container")
+        vmm.fault("there is none", "GET", "/container/wait")
+        bad("'args' is empty", process={"args": []})
+        bad("'args' is missing", process={})
+        bad("element 1 is not a string", process={"args": ["sh", 1]})
+        bad("not an absolute path", process={"args": ["sh"], "cwd": "tmp"})
+        bad("'CAP_ALL' is not", process={"args": ["sh"], "capabilities": ["CAP_ALL"]})
+        bad("RLIMIT_NOFILE is given twice", process={"args": ["sh"], "rlimits": [
+            {"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}] * 2})
+        bad("soft 2 is more than hard 1", process={"args": ["sh"], "rlimits": [
+            {"type": "RLIMIT_NOFILE", "soft": 2, "hard": 1}]})
+        bad("'writable_drive_id' goes with", rootfs={"drive_id": "image", "writable": "disk"})
+        bad("'drive_id' goes with", mounts=[{"destination": "/x", "type": "ext4"}])
+        bad("not an absolute path", mounts=[{"destination": "x", "type": "tmpfs"}])
+        bad("'unknown'", unknown=1)
+        bad("out of its range", hostname="bad name")
+        bad("is not an address", network={"interfaces": [{"mac": "02:00:00:00:00:01", "addresses": ["1.2.3/8"]}]})
+        bad("is not a MAC", network={"interfaces": [{"mac": "02:00:00:00:00"}]})
+        vmm.ok("PUT", "/container", good)
+        vmm.ok("PUT", "/container", good)
+        vmm.fault("only possible after", "POST", "/container/start")
+        vmm.fault("none of stdin, stdout and stderr", "POST", "/container/attach")
+        vmm.fault("takes no input", "POST", "/container/attach?stdin=1")
+        vmm.fault("'raw' is for one", "POST", "/container/attach?stdout=1&stderr=1&raw=1")
+        vmm.fault("there is no 'foo'", "POST", "/container/attach?foo=1")
+        vmm.fault("given twice", "POST", "/container/attach?stdout=1&stdout=1")
+        vmm.fault("not a value of stdout", "POST", "/container/attach?stdout=2")
+        vmm.boot_source("poweroff")
+        vmm.fault("there is no drive 'image'", "PUT", "/actions", {"action_type": "InstanceStart"})
+
+
+def test_the_guest_ends():
+    with container("sleep", "1000") as vmm:
+        vmm.ok("POST", "/container/start")
+        vmm.power_off()
+        equal(finish(vmm.process).code, 0, "exit code")
+
+
+LOOP = ("sh", "-c", "echo up; while :; do sleep 0.1; done")
+
+
+@contextlib.contextmanager
+def running(*args, **process):
+    with container(*(args or LOOP), **process) as vmm:
+        vmm.ok("POST", "/container/start")
+        yield vmm
+
+
+def test_further_commands():
+    with running() as vmm:
+        path = vmm.exec("sh", "-c", "hostname; cat; echo err >&2; exit 4", stdin=True)
+        equal(vmm.ok("GET", path)["state"], "created")
+        with vmm.stream(query="stdin=1&stdout=1&stderr=1", command=path) as stream:
+            vmm.ok("POST", path + "/start")
+            stream.send(b"input\n")
+            stream.end()
+            equal(stream.frames(), (b"box\ninput\n", b"err\n"), "output")
+        equal(vmm.ok("GET", path + "/wait"), {"exit_code": 4}, "end")
+        vmm.fault("started already", "POST", path + "/start")
+
+        path = vmm.exec("nothing")
+        vmm.fault("not found", "POST", path + "/start")
+        equal(vmm.ok("GET", path)["exit_code"], 127, "exit code")
+
+        path = vmm.exec("sh", "-c", "stty size; kill -9 $$", terminal=True, consoleSize={"height": 11, "width": 12})
+        with vmm.stream(query="stdout=1", command=path) as stream:
+            vmm.ok("POST", path + "/start")
+            match("11 12", stream.read(), "terminal")
+        equal(vmm.ok("GET", path + "/wait"), {"exit_code": 137, "signal": 9}, "end")
+
+        path = vmm.exec("sleep", "1000")
+        vmm.ok("POST", path + "/start")
+        vmm.ok("POST", path + "/kill", {"signal": 15})
+        equal(vmm.ok("GET", path + "/wait"), {"exit_code": 143, "signal": 15}, "end")
+        for bad in ("77", "x", "0", "99999999999999999999"):
+            vmm.fault("there is no command", "GET", "/container/exec/" + bad)
+        vmm.fault("is not an id", "POST", "/container/exec/../start")
+        vmm.fault("'args' is empty", "POST", "/container/exec", {"args": []})
+
+
+def test_many_commands():
+    with running() as vmm:
+        paths = [vmm.exec("sleep", "1000") for _ in range(56)]
+        vmm.fault("56 further commands", "POST", "/container/exec", {"args": ["true"]})
+        for path in paths:
+            vmm.ok("POST", path + "/start")
+        vmm.ok("POST", paths[0] + "/kill")
+        vmm.ok("GET", paths[0] + "/wait")
+        path = vmm.exec("echo", "one more")
+        with vmm.stream(command=path) as stream:
+            vmm.ok("POST", path + "/start")
+            equal(stream.frames()[0], b"one more\n", "output")
+        # The container's end is that of all.
+        vmm.ok("POST", "/container/kill")
+        equal(vmm.ok("GET", paths[1] + "/wait"), {"exit_code": 137, "signal": 9}, "end of another")
+        vmm.fault("isn't running", "POST", "/container/exec", {"args": ["true"]})
+
+
+def test_pause_and_stats():
+    with running("sh", "-c", "while :; do echo x; sleep 0.05; done") as vmm:
+        stats = vmm.ok("GET", "/container/stats")
+        check(stats["pids"] >= 2 and stats["memory"]["usage_bytes"] > 0 and stats["cpu"]["usage_us"] > 0, stats)
+        check(stats["host"]["resident_bytes"] > 1 << 20, stats)
+        vmm.fault("not paused already", "POST", "/container/unpause")
+        vmm.ok("POST", "/container/pause")
+        vmm.fault("paused already", "POST", "/container/pause")
+        equal(vmm.ok("GET", "/container")["state"], "paused", "state")
+        with vmm.stream(query="stdout=1&raw=1") as stream:
+            # What had left it before may still come.
+            stream.socket.settimeout(2)
+            try:
+                while stream.socket.recv(100):
+                    pass
+            except TimeoutError:
+                pass
+            stream.socket.settimeout(DEADLINE)
+            vmm.ok("POST", "/container/unpause")
+            check(stream.socket.recv(1) == b"x", "it didn't go on")
+        vmm.ok("POST", "/container/kill")

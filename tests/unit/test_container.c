@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of vmm/container.h: what a guest may say when, and what comes of it.
+#include "vmm/container.h"
+
+#include "base/err.h"
+#include "devices/backend/stream.h"
+#include "devices/backend/stream_local.h"
+#include "tests/lib/loop_step.h"
+#include "tests/lib/suite.h"
+#include "vmm/config.h"
+#include "vmm/json_read.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Where streams begin; see container.c. */
+#define PORT_BASE 0x40000000u
+
+static struct loop loop;
+static struct api api;
+static struct container container;
+static struct stream_backend *backend;
+static struct agent_reader reader;
+static int guest;
+static struct err err;
+
+static void set(const char *text)
+{
+	json_t *json = json_parse(text, strlen(text), &err);
+	struct container_spec spec;
+
+	ck_assert_ptr_nonnull(json);
+	ck_assert_msg(container_spec_read(json, &spec, &err) == 0, "%s", err.msg);
+	json_decref(json);
+	ck_assert_int_eq(container_set(&container, &spec, &err), 0);
+}
+
+static int dial(uint32_t port)
+{
+	return backend->ops->connect(backend, port, false);
+}
+
+static void say(struct agent_msg msg)
+{
+	struct buf buf = BUF_INIT(8192);
+
+	ck_assert_int_eq(agent_encode(&buf, &msg), 0);
+	ck_assert_int_eq(agent_flush(&buf, guest), 1);
+	buf_fini(&buf);
+	loop_step(&loop);
+}
+
+static struct agent_msg hear(void)
+{
+	struct agent_msg msg = {0};
+	int r;
+
+	while (!(r = agent_reader_next(&reader, &msg)))
+		ck_assert_int_gt(agent_reader_fill(&reader, guest), 0);
+	ck_assert_int_eq(r, 1);
+	return msg;
+}
+
+static void setup(void)
+{
+	ck_assert_int_eq(loop_init(&loop), 0);
+	container_init(&container, &loop, &api);
+	set("{\"rootfs\":{\"drive_id\":\"image\"},\"process\":{\"args\":[\"sh\",\"-c\",\"x\"],"
+	    "\"env\":[\"A=1\"],\"cwd\":\"/w\",\"stdin\":true},\"hostname\":\"box\"}");
+	ck_assert_int_eq(container_backend(&container, NULL, &backend), 0);
+	agent_reader_init(&reader, AGENT_HOST);
+	guest = dial(AGENT_PORT);
+	ck_assert_int_ge(guest, 0);
+}
+
+static void teardown(void)
+{
+	stream_backend_free(backend);
+	container_fini(&container);
+	agent_reader_fini(&reader);
+	close(guest);
+	loop_fini(&loop);
+}
+
+static const struct agent_msg hello = {.type = AGENT_HELLO};
+static const struct agent_msg started = {.type = AGENT_STARTED, .started.pid = 2};
+
+/* START is heard, the command runs. */
+static void run(void)
+{
+	ck_assert_int_eq(command_start(container.main, 1, &err), 0);
+	say(hello);
+	ck_assert_int_eq(hear().type, AGENT_START);
+	say(started);
+	ck_assert_int_eq(container.main->state, COMMAND_RUNNING);
+}
+
+START_TEST(life_of_a_command)
+{
+	struct agent_spec spec;
+	struct agent_msg msg;
+	int out;
+
+	ck_assert_int_eq(dial(PORT_BASE + STREAM_OUT), -ECONNREFUSED);
+	ck_assert_int_eq(command_start(container.main, 1, &err), 0);
+	ck_assert_int_eq(command_start(container.main, 1, &err), -EBUSY);
+	say(hello);
+	msg = hear();
+	ck_assert_int_eq(msg.type, AGENT_START);
+	ck_assert_int_eq(agent_spec_decode(msg.spec.data, msg.spec.len, &spec), 0);
+	ck_assert_str_eq(spec.args[2], "x");
+	ck_assert_str_eq(spec.hostname, "box");
+	ck_assert_uint_eq(spec.stdin_port, PORT_BASE + STREAM_IN);
+	ck_assert_uint_eq(spec.stderr_port, PORT_BASE + STREAM_ERR);
+	ck_assert_uint_gt(spec.wall_clock_ns, 0);
+	agent_spec_fini(&spec);
+	out = dial(PORT_BASE + STREAM_OUT);
+	ck_assert_int_ge(out, 0);
+	ck_assert_int_eq(dial(PORT_BASE + STREAM_OUT), -EALREADY);
+	ck_assert_int_eq(dial(PORT_BASE + 3), -ECONNREFUSED);
+	ck_assert_int_eq(dial(PORT_BASE + 4 + STREAM_OUT), -ECONNREFUSED);
+	ck_assert_int_eq(dial(AGENT_PORT), -EALREADY);
+	ck_assert_int_eq(dial(77), -ECONNREFUSED);
+	say(started);
+	ck_assert_int_eq(container.main->state, COMMAND_RUNNING);
+	ck_assert_int_eq(command_signal(container.main, 15, true, &err), 0);
+	msg = hear();
+	ck_assert_int_eq(msg.type, AGENT_SIGNAL);
+	ck_assert(msg.signal.to_group);
+	ck_assert_int_eq(command_resize(container.main, 1, 2, &err), -EINVAL);
+	say((struct agent_msg){.type = AGENT_EXITED, .exited.signal = 15});
+	ck_assert_int_eq(container.main->state, COMMAND_EXITED);
+	ck_assert_uint_eq(container.main->code, 143);
+	ck_assert_int_eq(command_signal(container.main, 15, true, &err), -ESRCH);
+	ck_assert_int_eq(container_shutdown(&container), 0);
+	ck_assert_int_eq(hear().type, AGENT_SHUTDOWN);
+	close(out);
+}
+END_TEST
+
+START_TEST(further_commands)
+{
+	const char text[] = "{\"args\":[\"ls\"]}";
+	json_t *json = json_parse(text, strlen(text), &err);
+	struct command_spec spec, more;
+	struct command *command = NULL;
+	struct agent_spec sent;
+	struct agent_msg msg;
+
+	ck_assert_int_eq(command_spec_read(json, &container.main->spec, &spec, &err), 0);
+	ck_assert_int_eq(container_exec(&container, &spec, &command, &err), -EBUSY);
+	run();
+	ck_assert_int_eq(container_exec(&container, &spec, &command, &err), 0);
+	ck_assert_uint_eq(command->id, 1);
+	ck_assert_ptr_eq(container_command(&container, 1), command);
+	ck_assert_int_eq(command_start(command, 2, &err), 0);
+	msg = hear();
+	ck_assert_int_eq(msg.type, AGENT_EXEC);
+	ck_assert_uint_eq(msg.id, 1);
+	ck_assert_int_eq(agent_spec_decode(msg.spec.data, msg.spec.len, &sent), 0);
+	ck_assert_str_eq(sent.args[0], "ls");
+	/* What it doesn't say is the container's. */
+	ck_assert_str_eq(sent.env[0], "A=1");
+	ck_assert_str_eq(sent.cwd, "/w");
+	ck_assert_uint_eq(sent.stdin_port, 0);
+	ck_assert_uint_eq(sent.stdout_port, PORT_BASE + 4 + STREAM_OUT);
+	agent_spec_fini(&sent);
+	say((struct agent_msg){.type = AGENT_FAILED, .id = 1, .failed = {127, "ls: not found"}});
+	ck_assert_int_eq(command->state, COMMAND_FAILED);
+	ck_assert_uint_eq(command->code, 127);
+	ck_assert_str_eq(command->message, "ls: not found");
+
+	ck_assert_int_eq(command_spec_read(json, &container.main->spec, &more, &err), 0);
+	ck_assert_int_eq(container_exec(&container, &more, &command, &err), 0);
+	ck_assert_int_eq(command_start(command, 3, &err), 0);
+	ck_assert_int_eq(hear().id, 2);
+	say((struct agent_msg){.type = AGENT_STARTED, .id = 2});
+	ck_assert_int_eq(command->state, COMMAND_RUNNING);
+	/* The end of the container is its end, too. */
+	say((struct agent_msg){.type = AGENT_EXITED});
+	ck_assert_int_eq(command->state, COMMAND_EXITED);
+	ck_assert_uint_eq(command->code, 137);
+	json_decref(json);
+}
+END_TEST
+
+START_TEST(requests)
+{
+	struct agent_msg msg;
+
+	ck_assert_int_eq(container_freeze(&container, true, 1, &err), -EBUSY);
+	run();
+	ck_assert_int_eq(container_freeze(&container, false, 1, &err), -EBUSY);
+	ck_assert_int_eq(container_freeze(&container, true, 1, &err), 0);
+	msg = hear();
+	ck_assert_int_eq(msg.type, AGENT_FREEZE);
+	ck_assert(msg.freeze.on);
+	say((struct agent_msg){.type = AGENT_RESULT, .id = msg.id});
+	ck_assert(container.frozen);
+	ck_assert_int_eq(container_stats(&container, 2, &err), 0);
+	msg = hear();
+	ck_assert_int_eq(msg.type, AGENT_STATS);
+	say((struct agent_msg){.type = AGENT_USAGE, .id = msg.id});
+	/* Too late, or never asked for: passed over. */
+	say((struct agent_msg){.type = AGENT_USAGE, .id = msg.id});
+	say((struct agent_msg){.type = AGENT_RESULT, .id = 9, .result = {5, "why"}});
+	ck_assert_int_eq(container.agent.state, AGENT_READY);
+}
+END_TEST
+
+/* What a guest may not say; the connection ends, and the container is told lost. */
+START_TEST(out_of_turn)
+{
+	const struct agent_msg bad[] = {
+		hello,
+		started,
+		{.type = AGENT_STARTED, .id = 1},
+		{.type = AGENT_EXITED, .id = 1},
+		{.type = AGENT_FAILED, .id = 65535, .failed = {125, "x"}},
+	};
+
+	run();
+	say(bad[_i]);
+	ck_assert_int_eq(container.agent.state, AGENT_BROKEN);
+	ck_assert_int_eq(container.main->state, COMMAND_FAILED);
+	ck_assert_int_eq(command_start(container.main, 1, &err), -EBUSY);
+	ck_assert_int_eq(container_stats(&container, 1, &err), -EBUSY);
+	ck_assert_int_eq(dial(AGENT_PORT), -EALREADY);
+}
+END_TEST
+
+START_TEST(not_hello_first)
+{
+	say(started);
+	ck_assert_int_eq(container.agent.state, AGENT_BROKEN);
+	ck_assert_int_eq(container.main->state, COMMAND_FAILED);
+}
+END_TEST
+
+START_TEST(the_guest_is_lost)
+{
+	run();
+	shutdown(guest, SHUT_RDWR);
+	loop_step(&loop);
+	ck_assert_int_eq(container.main->state, COMMAND_FAILED);
+	ck_assert_uint_eq(container.main->code, AGENT_EXIT_ERROR);
+}
+END_TEST
+
+START_TEST(drives)
+{
+	struct config config;
+
+	config_init(&config);
+	set("{\"rootfs\":{\"drive_id\":\"c\",\"writable\":\"disk\",\"writable_drive_id\":\"a\"},"
+	    "\"process\":{\"args\":[\"sh\"]},\"mounts\":[{\"destination\":\"/m\",\"type\":\"ext4\","
+	    "\"drive_id\":\"b\"}]}");
+	config.disk_count = 3;
+	config.disks[0].id = "a";
+	config.disks[1].id = "b";
+	ck_assert_int_eq(container_place_drives(&container, &config, &err), -ENODEV);
+	config.disks[2].id = "c";
+	ck_assert_int_eq(container_place_drives(&container, &config, &err), 0);
+	ck_assert_str_eq(config.disks[0].id, "c");
+	ck_assert_str_eq(config.disks[1].id, "a");
+	ck_assert_str_eq(config.disks[2].id, "b");
+	ck_assert_uint_eq(container.main->spec.agent.mounts[0].disk, 2);
+	/* Once more changes nothing. */
+	ck_assert_int_eq(container_place_drives(&container, &config, &err), 0);
+	ck_assert_str_eq(config.disks[0].id, "c");
+	config_fini(&config);
+}
+END_TEST
+
+SUITE_CASES("container", setup, teardown, {life_of_a_command}, {further_commands}, {requests},
+	{out_of_turn, 5}, {not_hello_first}, {the_guest_is_lost}, {drives})
