@@ -20,7 +20,7 @@
 static struct monitor monitor;
 static struct metrics *const metrics = &monitor.metrics;
 static uint64_t root[BLK_COUNTERS], data[BLK_COUNTERS], balloon[BALLOON_COUNTERS];
-static struct virtio_dev devs[4];
+static struct virtio_dev devs[8];
 static char dir[] = "/tmp/hull-test-metrics-XXXXXX";
 static char path[64];
 static int reader;

@@ -255,9 +255,10 @@ static const char *path_of(const struct route *route)
 {
 	static char path[128];
 	size_t literal = strcspn(route->path, "{");
+	const char *rest = strchr(route->path, '}');
 
-	snprintf(path, sizeof(path), "%.*s%s", (int)literal, route->path,
-		route->path[literal] ? "x" : "");
+	snprintf(path, sizeof(path), "%.*s%s%s", (int)literal, route->path, rest ? "x" : "",
+		rest ? rest + 1 : "");
 	return path;
 }
 
