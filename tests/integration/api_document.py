@@ -175,7 +175,7 @@ class ApiDocument:
             # Nothing is there: that is told like any other fault.
             operation = {"responses": {"400": {"$ref": "#/components/responses/Fault"}}}
         described = operation["responses"].get(str(status))
-        if status == 503 or (isinstance(body, dict) and "error" in body):
+        if status == 503 or (status >= 400 and isinstance(body, dict) and "error" in body):
             # Refused before it was known what is asked for.
             described = {"$ref": "#/components/responses/Broken"}
         if described is None:

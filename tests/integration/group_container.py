@@ -318,6 +318,7 @@ def test_many_commands():
             equal(stream.frames()[0], b"one more\n", "output")
         # The container's end is that of all.
         vmm.ok("POST", "/container/kill")
+        equal(vmm.ok("GET", "/container/wait"), {"exit_code": 137, "signal": 9}, "end")
         equal(vmm.ok("GET", paths[1] + "/wait"), {"exit_code": 137, "signal": 9}, "end of another")
         vmm.fault("isn't running", "POST", "/container/exec", {"args": ["true"]})
 
