@@ -333,7 +333,7 @@ static int top_name(const char *path, char ret[TAR_NAME_MAX + 1])
 	for (start = end; start && path[start - 1] != '/'; start--)
 		;
 	if (end == start || (end - start == 2 && !strncmp(path + start, "..", 2))) {
-		strcpy(ret, ".");
+		memcpy(ret, ".", sizeof("."));
 		return 0;
 	}
 	if (end - start > TAR_NAME_MAX)

@@ -5,16 +5,17 @@
 #include "base/err.h"
 #include "vmm/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 /* hull-init counts up to /dev/vdz. */
-#define NAMED_DISKS 26
+static_assert(CONFIG_DISKS_MAX <= 26, "each disk has a letter");
 
 /* Return: the disk's number, or -ENODEV with @err set. */
 static int find(const struct config *config, const char *id, struct err *err)
 {
-	for (unsigned int i = 0; i < config->disk_count && i < NAMED_DISKS; i++)
+	for (unsigned int i = 0; i < config->disk_count; i++)
 		if (config->disks[i].id && !strcmp(config->disks[i].id, id))
 			return (int)i;
 	return err_set(err, -ENODEV, "container: there is no drive '%s'", id);

@@ -263,10 +263,12 @@ static int read_root(const json_t *json, struct container_spec *spec, struct err
 		return r;
 	/* In the order of the words. */
 	spec->command.agent.root = (enum agent_root)mode;
-	if ((mode == AGENT_ROOT_DISK) != (spec->disk != NULL))
+	if (mode != AGENT_ROOT_DISK && !spec->disk)
+		return 0;
+	if (mode != AGENT_ROOT_DISK || !spec->disk)
 		return err_set(err, -EINVAL,
 			"rootfs: field 'writable_drive_id' goes with \"writable\": \"disk\"");
-	if (spec->disk && !strcmp(spec->disk, spec->rootfs))
+	if (!strcmp(spec->disk, spec->rootfs))
 		return err_set(err, -EINVAL, "rootfs: drive '%s' can't be both", spec->disk);
 	return 0;
 }
@@ -393,7 +395,7 @@ static int read_mac(const char *text, uint8_t mac[6])
 static int read_interface(const json_t *json, struct agent_interface *interface, struct err *err)
 {
 	const json_t *addresses = NULL, *gateways = NULL;
-	const char *mac = NULL;
+	const char *mac = "";
 	uint64_t mtu = 0;
 	const struct json_field fields[] = {
 		{.name = "mac", .type = JSON_READ_STRING, .ret = &mac, .required = true},
