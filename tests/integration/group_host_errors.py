@@ -113,7 +113,7 @@ def test_memory_malformed():
 
 
 def test_too_many_cpus():
-    hull("--cpus", "33", BUSYBOX, "true").expect_error(125, "cpus", "33")
+    hull("--cpus", "65", BUSYBOX, "true").expect_error(125, "cpus", "65")
 
 
 def test_guest_panic_shows_the_last_lines():
