@@ -37,22 +37,27 @@ static uint64_t now_ms(void)
 
 /* --- requests --- */
 
+static void request_answer(
+	struct container *container, struct container_request *request, struct api_reply *reply)
+{
+	request->kind = CONTAINER_NO_REQUEST;
+	api_answer(container->api, request->ticket, reply);
+}
+
 static void request_fail(
 	struct container *container, struct container_request *request, const char *message)
 {
 	struct api_reply reply = {.body = BUF_INIT(API_RESPONSE_MAX)};
 
-	request->kind = CONTAINER_NO_REQUEST;
 	routes_fault(&reply, message);
-	api_answer(container->api, request->ticket, &reply);
+	request_answer(container, request, &reply);
 }
 
 static void request_done(struct container *container, struct container_request *request)
 {
 	struct api_reply reply = {0};
 
-	request->kind = CONTAINER_NO_REQUEST;
-	api_answer(container->api, request->ticket, &reply);
+	request_answer(container, request, &reply);
 }
 
 /* The timer runs only while something has a deadline. */
@@ -158,11 +163,6 @@ static void command_free(struct command *command)
 	free(command);
 }
 
-static bool command_is_over(const struct command *command)
-{
-	return command->state == COMMAND_EXITED || command->state == COMMAND_FAILED;
-}
-
 /* The first to be forgotten: the oldest that has ended, whose output has been taken. */
 static bool make_room(struct container *container)
 {
@@ -209,11 +209,20 @@ static uint16_t new_id(struct container *container)
 	return container->last_id;
 }
 
-int container_exec(struct container *container, struct command_spec *spec, struct command **ret,
-	struct err *err)
+static int check_running(const struct container *container, struct err *err)
 {
 	if (!container->main || container->main->state != COMMAND_RUNNING)
 		return err_set(err, -EBUSY, "container: it isn't running");
+	return 0;
+}
+
+int container_exec(struct container *container, struct command_spec *spec, struct command **ret,
+	struct err *err)
+{
+	int r = check_running(container, err);
+
+	if (r < 0)
+		return r;
 	if (!make_room(container))
 		return err_set(err, -EBUSY, "container: it has %d further commands already",
 			CONTAINER_COMMANDS_MAX);
@@ -239,9 +248,8 @@ static void command_ended(struct command *command, enum command_state state)
 		struct api_reply reply = {.body = BUF_INIT(API_RESPONSE_MAX)};
 		struct json_out out = {.buf = &reply.body};
 
-		request->kind = CONTAINER_NO_REQUEST;
 		command_describe_end(command, &out);
-		api_answer(container->api, request->ticket, &reply);
+		request_answer(container, request, &reply);
 	}
 	streams_over(&command->streams);
 }
@@ -360,13 +368,6 @@ static int ask(struct container *container, struct agent_msg *msg,
 		request->kind = CONTAINER_NO_REQUEST;
 		return err_errno(err, -r, "container: the guest");
 	}
-	return 0;
-}
-
-static int check_running(const struct container *container, struct err *err)
-{
-	if (!container->main || container->main->state != COMMAND_RUNNING)
-		return err_set(err, -EBUSY, "container: it isn't running");
 	return 0;
 }
 
@@ -499,9 +500,8 @@ static bool on_usage(struct container *container, const struct agent_msg *msg)
 
 	if (!request)
 		return true;
-	request->kind = CONTAINER_NO_REQUEST;
 	container_describe_usage(&msg->usage, &out);
-	api_answer(container->api, request->ticket, &reply);
+	request_answer(container, request, &reply);
 	return true;
 }
 

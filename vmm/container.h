@@ -65,6 +65,12 @@ struct command {
 	uint64_t started_ns, ended_ns;
 };
 
+/* Has it ended, or failed to start? */
+static inline bool command_is_over(const struct command *command)
+{
+	return command->state == COMMAND_EXITED || command->state == COMMAND_FAILED;
+}
+
 /* Commands besides the container's own that are remembered, running or not. */
 #define CONTAINER_COMMANDS_MAX (AGENT_IDS_MAX - 8)
 /* Requests that wait: a client has one at a time. */

@@ -19,7 +19,7 @@ static const char *const states[] = {
 /* How it ended, if it has. */
 static void put_end(const struct command *command, struct json_out *out)
 {
-	if (command->state != COMMAND_EXITED && command->state != COMMAND_FAILED)
+	if (!command_is_over(command))
 		return;
 	json_put_uint(out, "exit_code", command->code);
 	if (command->signal)

@@ -146,7 +146,7 @@ int route_wait_command(struct route_call *call, struct err *err)
 
 	if (!command)
 		return err->code;
-	if (command->state == COMMAND_EXITED || command->state == COMMAND_FAILED) {
+	if (command_is_over(command)) {
 		command_describe_end(command, &call->out);
 		return 0;
 	}
