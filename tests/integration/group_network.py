@@ -167,6 +167,38 @@ def test_udp_and_ping_over_passt():
     match("[123] received", out, "pings")
 
 
+def test_published_ports():
+    """TCP from another address and over loopback, UDP from another address: --no-map-gw leaves datagrams from loopback
+    without a way back. The client speaks first: passt 2023_03_09 acknowledges a SYN, ACK only along with data."""
+    serve = """socat TCP-LISTEN:80,fork,reuseaddr PIPE & socat UDP-RECVFROM:81,fork PIPE &
+        until grep -q ' 00000000:0050 .* 0A ' /proc/net/tcp; do sleep 0.1; done; echo up; wait"""
+    with Outside():
+        process = start_hull("--network", "passt", "-p", "5080:80", "-p", "5081:81/udp", TOOLS, "sh", "-c", serve)
+        read_until(process.stdout, "up\n")
+        for address in OUTSIDE, "127.0.0.1":
+            with socket.create_connection((address, 5080), DEADLINE) as client:
+                client.sendall(b"over TCP")
+                client.shutdown(socket.SHUT_WR)
+                with client.makefile("rb") as answer:
+                    equal(answer.read(), b"over TCP", f"echo at {address}")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(2)
+            equal(asked(client, b"over UDP", (OUTSIDE, 5081)), b"over UDP", "echo, UDP")
+        process.kill()
+        finish(process)
+
+
+def asked(client, data, address):
+    """The answer to a datagram, which may need several tries."""
+    for _ in range(DEADLINE // 2):
+        client.sendto(data, address)
+        try:
+            return client.recv(100)
+        except TimeoutError:
+            pass
+    return None
+
+
 def test_a_published_port_that_is_taken():
     with Outside(), socket.create_server(("0.0.0.0", 5080)):
         result = hull("--network", "passt", "-p", "5080:80", BUSYBOX, "true")
