@@ -4,10 +4,12 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/io.h"
+#include "base/json_write.h"
 #include "base/log.h"
 #include "vmm/api_socket.h"
-#include "vmm/json_write.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -45,6 +47,14 @@ static void set_deadline(struct api_connection *conn, uint64_t delay_ms)
 	timer_at(conn->api, conn->deadline_ms, now);
 }
 
+static void set_idle(struct api_connection *conn)
+{
+	if (conn->inherited)
+		conn->deadline_ms = UINT64_MAX;
+	else
+		set_deadline(conn, conn->api->idle_ms);
+}
+
 /* Take the descriptor out. Return: it. */
 static int conn_release(struct api_connection *conn)
 {
@@ -60,7 +70,12 @@ static int conn_release(struct api_connection *conn)
 
 static void conn_close(struct api_connection *conn)
 {
+	struct api *api = conn->api;
+	bool owner = conn->owner;
+
 	close(conn_release(conn));
+	if (owner && api->owner_gone)
+		api->owner_gone(api->ctx);
 }
 
 /* Return: false when the connection is gone. */
@@ -217,7 +232,7 @@ static bool conn_serve(struct api_connection *conn)
 	else if (conn->in.len && (served || !conn->in_request))
 		set_deadline(conn, conn->api->request_ms);
 	else if (!conn->in.len)
-		set_deadline(conn, conn->api->idle_ms);
+		set_idle(conn);
 	conn->in_request = conn->in.len;
 	return true;
 }
@@ -331,16 +346,18 @@ static void refuse(int fd)
 	close(fd);
 }
 
-static void add_connection(struct api *api, int fd)
+/* Return: it, or NULL with errno set. */
+static struct api_connection *add_connection(struct api *api, int fd)
 {
 	struct api_connection *conn = api->connections;
 	struct api_connection *end = conn + API_CONNECTIONS_MAX;
+	int r;
 
 	while (conn < end && conn->used)
 		conn++;
 	if (conn == end) {
-		refuse(fd);
-		return;
+		errno = ENOSPC;
+		return NULL;
 	}
 	*conn = (struct api_connection){
 		.api = api,
@@ -349,12 +366,46 @@ static void add_connection(struct api *api, int fd)
 		.out = BUF_INIT(API_RESPONSE_MAX),
 		.used = true,
 	};
-	if (loop_add(api->loop, &conn->src, fd, EPOLLIN, on_connection) < 0) {
+	r = loop_add(api->loop, &conn->src, fd, EPOLLIN, on_connection);
+	if (r < 0) {
 		conn->used = false;
-		close(fd);
-		return;
+		errno = -r;
+		return NULL;
 	}
-	set_deadline(conn, api->idle_ms);
+	return conn;
+}
+
+static void accepted(struct api *api, int fd)
+{
+	struct api_connection *conn = add_connection(api, fd);
+
+	if (conn)
+		set_idle(conn);
+	else if (errno == ENOSPC)
+		refuse(fd);
+	else
+		close(fd);
+}
+
+int api_adopt(struct api *api, int fd, api_owner_fn *owner_gone)
+{
+	struct api_connection *conn;
+	int r = io_nonblock(fd);
+
+	if (!r && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	conn = add_connection(api, fd);
+	if (!conn)
+		return -errno;
+	conn->inherited = true;
+	conn->deadline_ms = UINT64_MAX;
+	if (owner_gone) {
+		conn->owner = true;
+		api->owner_gone = owner_gone;
+	}
+	return 0;
 }
 
 static void on_connect(struct loop_source *src, uint32_t events)
@@ -366,7 +417,7 @@ static void on_connect(struct loop_source *src, uint32_t events)
 		uint64_t now;
 
 		if (fd >= 0) {
-			add_connection(api, fd);
+			accepted(api, fd);
 			continue;
 		}
 		if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
@@ -417,13 +468,16 @@ int api_init(struct api *api, struct loop *loop, const char *path, size_t body_m
 		.request_ms = API_REQUEST_MS,
 		.idle_ms = API_IDLE_MS,
 		.timer_ms = UINT64_MAX};
+	r = loop_timer_init(loop, &api->timer, on_timer);
+	if (r < 0)
+		return err_errno(err, -r, "API");
+	if (!path)
+		return 0;
 	fd = api_socket_open(path, &api->dev, &api->ino, err);
 	if (fd < 0)
 		return fd;
 	api->path = path;
-	r = loop_timer_init(loop, &api->timer, on_timer);
-	if (!r)
-		r = loop_add(loop, &api->listener, fd, EPOLLIN, on_connect);
+	r = loop_add(loop, &api->listener, fd, EPOLLIN, on_connect);
 	if (r < 0) {
 		close(fd);
 		return err_errno(err, -r, "API socket %s", path);
@@ -435,8 +489,9 @@ void api_fini(struct api *api)
 {
 	int fd = api->listener.fd;
 
-	if (!api->path)
+	if (!api->loop)
 		return;
+	api->owner_gone = NULL;
 	for (unsigned int i = 0; i < API_CONNECTIONS_MAX; i++)
 		if (api->connections[i].used)
 			conn_close(&api->connections[i]);
@@ -445,6 +500,7 @@ void api_fini(struct api *api)
 		close(fd);
 	}
 	loop_timer_fini(api->loop, &api->timer);
-	api_socket_remove(api->path, api->dev, api->ino);
-	api->path = NULL;
+	if (api->path)
+		api_socket_remove(api->path, api->dev, api->ino);
+	*api = (struct api){0};
 }

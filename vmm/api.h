@@ -91,6 +91,8 @@ struct api_connection {
 	uint64_t deadline_ms;
 	bool used;
 	bool parked;
+	bool inherited;  /* not accepted: it may idle */
+	bool owner;      /* its end is the owner's */
 	bool keep_alive; /* of the request under way */
 	bool in_request; /* a part of a request has come */
 	bool blocked;    /* a part of the response hasn't left */
@@ -98,8 +100,12 @@ struct api_connection {
 	bool closing;    /* close when the response has left */
 };
 
+/* api_owner_fn - the client that api_adopt() was told is the owner is gone. Context: loop. */
+typedef void api_owner_fn(void *ctx);
+
 /*
  * struct api
+ * @owner_gone:	or NULL
  * @path:	NULL unless there is a socket to be removed; not owned
  * @dev, @ino:	of the socket made; another one in its place is left alone
  * @request_ms, @idle_ms: deadlines; a test may shorten them
@@ -108,6 +114,7 @@ struct api {
 	struct loop *loop;
 	api_fn *fn;
 	void *ctx;
+	api_owner_fn *owner_gone;
 	const char *path;
 	dev_t dev;
 	ino_t ino;
@@ -124,7 +131,8 @@ struct api {
 /*
  * api_init() - make the socket and serve it
  * @api:	zeroed; stays in place
- * @path:	of the socket, which must not exist; kept by pointer
+ * @path:	of the socket, which must not exist; kept by pointer; NULL: there are only clients
+ *		given to api_adopt()
  * @body_max:	bytes
  * @fn, @ctx:	who handles requests
  *
@@ -132,6 +140,15 @@ struct api {
  */
 int api_init(struct api *api, struct loop *loop, const char *path, size_t body_max, api_fn *fn,
 	void *ctx, struct err *err);
+
+/*
+ * api_adopt() - serve a client who is connected already
+ * @fd:		stream socket, taken over on success
+ * @owner_gone:	called when this client ends; or NULL
+ *
+ * Return: 0, -ENOSPC beyond API_CONNECTIONS_MAX, or -errno.
+ */
+int api_adopt(struct api *api, int fd, api_owner_fn *owner_gone);
 
 /* api_fini() - close all connections, remove the socket. Harmless when zeroed. */
 void api_fini(struct api *api);

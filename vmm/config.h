@@ -128,16 +128,24 @@ struct config_balloon {
 #define CONFIG_LEGACY_PIC (1u << 1)
 #define CONFIG_LEGACY_RTC (1u << 2)
 
+/* Clients who are there from the start. */
+#define CONFIG_API_FDS_MAX 8
+
 /*
  * struct config_api - how the monitor is driven
- * @sock:	path of the API's socket, or NULL for no API
+ * @sock:	path of the API's socket, or NULL for none
+ * @fds:	@fd_count inherited sockets of clients
  * @file:	a configuration to be started at once, or NULL
+ * @container:	a file that says what the container is, or NULL
  * @none:	no API is wanted
  * @body_max:	bytes of a request's body
  */
 struct config_api {
 	const char *sock;
+	int fds[CONFIG_API_FDS_MAX];
+	unsigned int fd_count;
 	const char *file;
+	const char *container;
 	bool none;
 	size_t body_max;
 };

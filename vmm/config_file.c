@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --config-file
+// --config-file and --container
 #include "vmm/config_file.h"
 
 #include "base/cleanup.h"
@@ -11,8 +11,9 @@
 
 #include <string.h>
 
-/* Many drives and interfaces with long paths; files of a user's own, so the bound is generous. */
-#define FILE_SIZE_MAX (1u << 20)
+/* Many drives and interfaces with long paths, or a long environment; files of a user's own, so the
+ * bound is generous. */
+#define FILE_SIZE_MAX (2u << 20)
 
 /*
  * @key:	member of the document
@@ -120,6 +121,14 @@ static int start(struct monitor *monitor, struct err *err)
 	if (!body)
 		return err_set(err, -ENOMEM, "out of memory");
 	return routes_apply(monitor, HTTP_PUT, "/actions", body, err);
+}
+
+int config_file_container(struct monitor *monitor, int *ret_code, struct err *err)
+{
+	json_t CLEANUP_JSON *body = load(monitor->config.api.container, err);
+
+	*ret_code = MONITOR_EXIT_CONFIG;
+	return body ? routes_apply(monitor, HTTP_PUT, "/container", body, err) : err->code;
 }
 
 int config_file_apply(struct monitor *monitor, int *ret_code, struct err *err)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --config-file: what clients would send one by one, in one document.
+// --config-file and --container: what clients would send, in a file.
 #pragma once
 
 struct err;
@@ -14,3 +14,6 @@ struct monitor;
  * Return: 0 or -errno with @err set.
  */
 int config_file_apply(struct monitor *monitor, int *ret_code, struct err *err);
+
+/* config_file_container() - PUT /container what the file holds that --container names. As above. */
+int config_file_container(struct monitor *monitor, int *ret_code, struct err *err);

@@ -4,9 +4,9 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/json_write.h"
 #include "base/log.h"
 #include "devices/backend/stream_local.h"
-#include "vmm/json_write.h"
 #include "vmm/routes.h"
 
 #include <stdlib.h>

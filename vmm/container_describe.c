@@ -2,7 +2,7 @@
 // The container and its commands as clients see them.
 #include "vmm/container.h"
 
-#include "vmm/json_write.h"
+#include "base/json_write.h"
 
 #include <stdio.h>
 #include <sys/resource.h>

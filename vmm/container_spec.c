@@ -2,6 +2,7 @@
 // What a client says of a container and its commands.
 #include "vmm/container_spec.h"
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -42,6 +43,25 @@ static int find_name(const char *const *names, const json_t *json)
 	return -1;
 }
 
+/*
+ * A string; or, for bytes that aren't UTF-8, an object with them in base64, whose text then becomes
+ * those bytes. Return: NULL for anything else.
+ */
+static char *string_of(const json_t *json)
+{
+	const json_t *encoded = json_object_get(json, "base64");
+	char *text = (char *)(uintptr_t)json_string_value(encoded ? encoded : json);
+	size_t len;
+
+	if (!encoded || !text)
+		return text;
+	/* Read once: a second time there would be nothing to decode. */
+	if (json_object_size(json) != 1 || base64_decode(text, text, &len) < 0)
+		return NULL;
+	text[len] = '\0';
+	return memchr(text, '\0', len) ? NULL : text;
+}
+
 /* An array of strings, as a NULL-terminated one of pointers into it. */
 static int read_strings(const char *what, const json_t *json, char ***ret, struct err *err)
 {
@@ -51,13 +71,13 @@ static int read_strings(const char *what, const json_t *json, char ***ret, struc
 	if (!strings)
 		return err_set(err, -ENOMEM, "%s: out of memory", what);
 	for (size_t i = 0; i < count; i++) {
-		const char *text = json_string_value(json_array_get(json, i));
+		char *text = string_of(json_array_get(json, i));
 
 		if (!text) {
 			free(strings);
 			return err_set(err, -EINVAL, "%s: element %zu is not a string", what, i);
 		}
-		strings[i] = (char *)(uintptr_t)text;
+		strings[i] = text;
 	}
 	*ret = strings;
 	return 0;

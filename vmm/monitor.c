@@ -175,6 +175,32 @@ static void count_startup(struct monitor *monitor)
 					     config->start_cpu_us + config->parent_cpu_us;
 }
 
+static void on_owner_gone(void *ctx)
+{
+	struct monitor *monitor = ctx;
+
+	log_info("the owner's connection was closed: ending the microVM");
+	vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
+}
+
+/* Have the API answered on its socket, and to the clients who are there already. */
+static int serve_api(struct monitor *monitor, struct err *err)
+{
+	const struct config_api *config = &monitor->config.api;
+	int r;
+
+	if (!config->sock && !config->fd_count)
+		return 0;
+	r = api_init(&monitor->api, &monitor->loop, config->sock, config->body_max, routes_handle,
+		monitor, err);
+	for (unsigned int i = 0; i < config->fd_count && !r; i++) {
+		r = api_adopt(&monitor->api, config->fds[i], i ? NULL : on_owner_gone);
+		if (r < 0)
+			err_errno(err, -r, "--api-fd %d", config->fds[i]);
+	}
+	return r;
+}
+
 int monitor_serve(struct monitor *monitor, int *ret_code, struct err *err)
 {
 	const struct config *config = &monitor->config;
@@ -193,9 +219,9 @@ int monitor_serve(struct monitor *monitor, int *ret_code, struct err *err)
 	count_startup(monitor);
 	*ret_code = VM_END_ERROR;
 	/* The socket goes first: who waits for it needn't wait for KVM. */
-	if (config->api.sock)
-		r = api_init(&monitor->api, &monitor->loop, config->api.sock, config->api.body_max,
-			routes_handle, monitor, err);
+	r = serve_api(monitor, err);
+	if (!r && config->api.container)
+		r = config_file_container(monitor, ret_code, err);
 	if (!r && config->kernel)
 		r = monitor_start(monitor, ret_code, err);
 	else if (!r && config->api.file)

@@ -27,6 +27,13 @@ static int set_id(const char *text, struct config *config, struct err *err)
 	return 0;
 }
 
+static int add_fd(const char *text, struct config_api *api, struct err *err)
+{
+	if (api->fd_count == CONFIG_API_FDS_MAX)
+		return err_set(err, -EINVAL, "--api-fd: more than %d", CONFIG_API_FDS_MAX);
+	return option_fd("--api-fd", text, &api->fds[api->fd_count++], err);
+}
+
 int option_api(enum option_api option, char *text, struct config *config, struct err *err)
 {
 	uint64_t value = 0;
@@ -36,8 +43,13 @@ int option_api(enum option_api option, char *text, struct config *config, struct
 	case OPTION_API_SOCK:
 		config->api.sock = text;
 		return 0;
+	case OPTION_API_FD:
+		return add_fd(text, &config->api, err);
 	case OPTION_CONFIG_FILE:
 		config->api.file = text;
+		return 0;
+	case OPTION_CONTAINER:
+		config->api.container = text;
 		return 0;
 	case OPTION_NO_API:
 		config->api.none = true;
@@ -107,15 +119,21 @@ int option_api(enum option_api option, char *text, struct config *config, struct
 
 int options_check(struct config *config, struct err *err)
 {
+	const bool served = config->api.sock || config->api.fd_count;
+
 	if (config->kernel && config->api.file)
 		return err_set(err, -EINVAL, "--kernel and --config-file exclude each other");
-	if (config->api.none && config->api.sock)
-		return err_set(err, -EINVAL, "--no-api and --api-sock exclude each other");
+	if (config->api.none && served)
+		return err_set(err, -EINVAL, "--no-api and %s exclude each other",
+			config->api.sock ? "--api-sock" : "--api-fd");
+	if (config->api.container && (!config->kernel || !served))
+		return err_set(
+			err, -EINVAL, "--container needs --kernel, and --api-sock or --api-fd");
 	if (config->api.none && !config->api.file && !config->kernel)
 		return err_set(err, -EINVAL, "--no-api needs --config-file or --kernel");
 	if (config->kernel)
 		return 0;
-	if (!config->api.none && !config->api.sock)
+	if (!config->api.none && !served)
 		config->api.sock = CONFIG_SOCK_DEFAULT;
 	/* Its clients expect the console where they have redirected it to. */
 	if (!config->serial_given)

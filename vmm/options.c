@@ -53,7 +53,9 @@ static const struct option options[] = {
 	{"events-fd", required_argument, NULL, OPT_EVENTS_FD},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"api-sock", required_argument, NULL, OPTION_API_SOCK},
+	{"api-fd", required_argument, NULL, OPTION_API_FD},
 	{"config-file", required_argument, NULL, OPTION_CONFIG_FILE},
+	{"container", required_argument, NULL, OPTION_CONTAINER},
 	{"no-api", no_argument, NULL, OPTION_NO_API},
 	{"id", required_argument, NULL, OPTION_ID},
 	{"http-api-max-payload-size", required_argument, NULL, OPTION_BODY_MAX},
@@ -88,7 +90,14 @@ void options_usage(void)
 	      "\n"
 	      "  --api-sock PATH    serve the API there (default without --kernel:\n"
 	      "                     " CONFIG_SOCK_DEFAULT ")\n"
+	      "  --api-fd N         serve the API on this inherited, connected socket "
+	      "(repeatable); "
+	      "the\n"
+	      "                     VM ends when the other end of the first is closed\n"
 	      "  --config-file FILE configure and start the VM as this JSON document says\n"
+	      "  --container FILE   with --kernel: PUT /container with this JSON document; a "
+	      "client\n"
+	      "                     of the API starts it\n"
 	      "  --no-api           with --config-file: serve no API\n"
 	      "  --id ID            of the VM, for the API, log and metrics\n"
 	      "  --http-api-max-payload-size N\n"

@@ -14,7 +14,9 @@ enum options_action {
 /* The options of option_api.c; the values are getopt's. */
 enum option_api {
 	OPTION_API_SOCK = 512,
+	OPTION_API_FD,
 	OPTION_CONFIG_FILE,
+	OPTION_CONTAINER,
 	OPTION_NO_API,
 	OPTION_ID,
 	OPTION_BODY_MAX,

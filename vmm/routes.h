@@ -2,9 +2,9 @@
 // The API's resources: one table of method, path, state and handler.
 #pragma once
 
+#include "base/json_write.h"
 #include "vmm/api.h"
 #include "vmm/json_read.h"
-#include "vmm/json_write.h"
 #include "vmm/metrics.h"
 
 #include <stddef.h>

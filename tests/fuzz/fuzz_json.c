@@ -3,9 +3,9 @@
 // body.
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json_write.h"
 #include "base/log.h"
 #include "vmm/json_read.h"
-#include "vmm/json_write.h"
 #include "vmm/monitor.h"
 #include "vmm/routes.h"
 

@@ -367,6 +367,62 @@ START_TEST(only_its_own_socket_is_removed)
 }
 END_TEST
 
+static bool owner_gone;
+
+static void on_owner_gone(void *ctx)
+{
+	owner_gone = true;
+}
+
+/* Without a socket of its own, and however long they are silent. */
+START_TEST(clients_from_the_start)
+{
+	struct api second = {0};
+	struct err err;
+	int owner[2], other[2];
+
+	owner_gone = false;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, owner), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
+	fcntl(owner[0], F_SETFL, O_NONBLOCK);
+	fcntl(other[0], F_SETFL, O_NONBLOCK);
+	ck_assert_int_eq(api_init(&second, &loop, NULL, BODY_MAX, answer, NULL, &err), 0);
+	second.idle_ms = 1;
+	ck_assert_int_eq(api_adopt(&second, owner[1], on_owner_gone), 0);
+	ck_assert_int_eq(api_adopt(&second, other[1], NULL), 0);
+	ck_assert_int_eq(api_adopt(&second, -1, NULL), -EBADF);
+	say(owner[0], ONE);
+	ck_assert_ptr_nonnull(strstr(hear(owner[0], NULL), "/one 0"));
+	usleep(20000);
+	loop_step(&loop);
+	say(owner[0], ONE);
+	ck_assert_ptr_nonnull(strstr(hear(owner[0], NULL), "/one 0"));
+	close(other[0]);
+	loop_step(&loop);
+	ck_assert(!owner_gone);
+	close(owner[0]);
+	loop_step(&loop);
+	ck_assert(owner_gone);
+	owner_gone = false;
+	api_fini(&second);
+	ck_assert(!owner_gone);
+}
+END_TEST
+
+START_TEST(more_clients_from_the_start_than_places)
+{
+	int ends[API_CONNECTIONS_MAX + 1][2];
+
+	for (int i = 0; i <= API_CONNECTIONS_MAX; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends[i]), 0);
+		ck_assert_int_eq(
+			api_adopt(&api, ends[i][1], NULL), i < API_CONNECTIONS_MAX ? 0 : -ENOSPC);
+		close(ends[i][0]);
+	}
+	close(ends[API_CONNECTIONS_MAX][1]);
+}
+END_TEST
+
 START_TEST(many_connections_leave_nothing)
 {
 	for (int i = 0; i < 1000; i++) {
@@ -386,4 +442,5 @@ SUITE_CASES("api", setup, teardown, {requests_one_after_the_other}, {pipelined_r
 	{a_client_that_has_sent_all}, {bad_http_ends_the_connection}, {a_body_that_is_asked_for},
 	{a_client_that_never_reads}, {a_parked_request}, {too_many_clients},
 	{slow_and_idle_clients}, {a_path_that_is_taken}, {one_name_is_left},
-	{only_its_own_socket_is_removed}, {many_connections_leave_nothing})
+	{only_its_own_socket_is_removed}, {clients_from_the_start},
+	{more_clients_from_the_start_than_places}, {many_connections_leave_nothing})

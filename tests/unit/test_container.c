@@ -96,6 +96,41 @@ static void run(void)
 	ck_assert_int_eq(container.main->state, COMMAND_RUNNING);
 }
 
+/* Return: what container_spec_read() makes of "args". */
+static int read_args(const char *args)
+{
+	struct container_spec spec;
+	char text[256];
+	json_t *json;
+	int r;
+
+	snprintf(text, sizeof(text),
+		"{\"rootfs\":{\"drive_id\":\"i\"},\"process\":{\"args\":[%s]}}", args);
+	json = json_parse(text, strlen(text), &err);
+	ck_assert_ptr_nonnull(json);
+	r = container_spec_read(json, &spec, &err);
+	json_decref(json);
+	if (r == 0) {
+		ck_assert_str_eq(spec.command.agent.args[0], "a\xff");
+		ck_assert_str_eq(spec.command.agent.args[1], "b");
+		container_spec_fini(&spec);
+	}
+	return r;
+}
+
+START_TEST(bytes_that_are_no_text)
+{
+	static const char *const bad[] = {"{\"base64\":\"Yf8\"}", "{\"base64\":\"AA==\"}",
+		"{\"base64\":1}", "{\"base64\":\"Yf8=\",\"x\":1}", "{}", "1"};
+
+	ck_assert_int_eq(read_args("{\"base64\":\"Yf8=\"},\"b\""), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		ck_assert_msg(read_args(bad[i]) == -EINVAL, "%s", bad[i]);
+		ck_assert_ptr_nonnull(strstr(err.msg, "element 0 is not a string"));
+	}
+}
+END_TEST
+
 START_TEST(life_of_a_command)
 {
 	struct agent_spec spec;
@@ -273,5 +308,6 @@ START_TEST(drives)
 }
 END_TEST
 
-SUITE_CASES("container", setup, teardown, {life_of_a_command}, {further_commands}, {requests},
-	{out_of_turn, 5}, {not_hello_first}, {the_guest_is_lost}, {drives})
+SUITE_CASES("container", setup, teardown, {bytes_that_are_no_text}, {life_of_a_command},
+	{further_commands}, {requests}, {out_of_turn, 5}, {not_hello_first}, {the_guest_is_lost},
+	{drives})

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of vmm/json_read.h and vmm/json_write.h.
+// Tests of vmm/json_read.h and base/json_write.h.
+#include "base/json_write.h"
 #include "vmm/json_read.h"
-#include "vmm/json_write.h"
 
 #include "base/buf.h"
 #include "base/err.h"

@@ -244,6 +244,13 @@ static const struct {
 	{"--kernel k --serial tty", "--serial: 'tty'"},
 	{"--kernel k --serial file=", "--serial: 'file='"},
 	{"--kernel k --events-fd -3", "'-3'"},
+	{"--kernel k --api-fd x", "--api-fd: 'x'"},
+	{"--kernel k --api-fd 3 --api-fd 4 --api-fd 5 --api-fd 6 --api-fd 7 --api-fd 8 --api-fd 9 "
+	 "--api-fd 10 --api-fd 11",
+		"--api-fd: more than 8"},
+	{"--kernel k --no-api --api-fd 3", "--no-api and --api-fd exclude"},
+	{"--kernel k --container c", "--container needs"},
+	{"--api-sock s --container c", "--container needs"},
 	{"--kernel k --log-level loud", "'loud'"},
 };
 
@@ -276,6 +283,23 @@ START_TEST(nets)
 	ck_assert_uint_eq(config.nets[2].pairs, 1);
 	ck_assert_int_eq(config.nets[3].kind, CONFIG_NET_PASST);
 	ck_assert_int_eq(config.nets[3].fds[0], 7);
+}
+END_TEST
+
+START_TEST(clients_from_the_start)
+{
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(
+		parse("hull-vmm --kernel k --api-fd 3 --api-fd 4 --container c", &config, &err),
+		OPTIONS_RUN);
+	ck_assert_uint_eq(config.api.fd_count, 2);
+	ck_assert_int_eq(config.api.fds[1], 4);
+	ck_assert_str_eq(config.api.container, "c");
+	/* They are an API: no other is made unasked. */
+	ck_assert_int_eq(parse("hull-vmm --api-fd 3", &config, &err), OPTIONS_RUN);
+	ck_assert_ptr_null(config.api.sock);
 }
 END_TEST
 
@@ -315,4 +339,4 @@ END_TEST
 
 SUITE_CASES("vmm_options", NULL, NULL, {defaults}, {disk_properties}, {everything_given},
 	{rng_and_balloon}, {help_and_version_win}, {too_many_disks}, {nets},
-	{bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})
+	{clients_from_the_start}, {bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing JSON for clients.
-#include "vmm/json_write.h"
+#include "base/json_write.h"
 
 #include "base/buf.h"
 
