@@ -3,6 +3,7 @@
 #include "cli/container.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "cli/agent_host.h"
@@ -286,13 +287,11 @@ static const struct agent_spec *on_hello(struct agent_host *agent, const struct 
 {
 	struct container *c = container_of(agent, struct container, agent);
 	struct agent_spec *spec = c->config->spec;
-	struct timespec ts;
 
 	timing_mark(c->config->timing, TIMING_CONTACT);
 	timing_set_guest_clock(c->config->timing, hello->dial_ns);
 	timing_mark_guest(c->config->timing, TIMING_INIT, hello->init_ns);
-	clock_gettime(CLOCK_REALTIME, &ts);
-	spec->wall_clock_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	spec->wall_clock_ns = clock_read(CLOCK_REALTIME);
 	if (spec->terminal) {
 		tty_size(&spec->rows, &spec->cols);
 		c->expected = 1u << STREAM_TTY;

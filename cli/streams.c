@@ -3,6 +3,7 @@
 #include "cli/streams.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/timing.h"
 
 #include <fcntl.h>
@@ -151,7 +152,7 @@ static void *relay_out(void *arg)
 			uint64_t none = 0;
 
 			atomic_compare_exchange_strong(
-				&streams->first_output_ns, &none, timing_now());
+				&streams->first_output_ns, &none, clock_ns());
 		}
 		r = relay_write(relay, (size_t)got);
 		if (r < 0) {

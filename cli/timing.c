@@ -3,9 +3,9 @@
 #include "cli/timing.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <string.h>
-#include <time.h>
 
 static const struct {
 	const char *label;
@@ -28,17 +28,9 @@ static const struct {
 	[TIMING_ENDED] = {"VM ended", NULL},
 };
 
-uint64_t timing_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 void timing_mark(struct timing *timing, enum timing_phase phase)
 {
-	timing_mark_at(timing, phase, timing_now());
+	timing_mark_at(timing, phase, clock_ns());
 }
 
 void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns)
@@ -49,13 +41,13 @@ void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns)
 
 void timing_set_guest_clock(struct timing *timing, uint64_t guest_ns)
 {
-	timing->guest_offset_ns = timing_now() - guest_ns;
+	timing->guest_offset_ns = clock_ns() - guest_ns;
 }
 
 void timing_mark_guest(struct timing *timing, enum timing_phase phase, uint64_t guest_ns)
 {
 	uint64_t ns = guest_ns + timing->guest_offset_ns;
-	uint64_t now = timing_now();
+	uint64_t now = clock_ns();
 
 	if (ns < timing->ns[TIMING_SPAWN])
 		ns = timing->ns[TIMING_SPAWN];

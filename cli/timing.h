@@ -35,9 +35,6 @@ struct timing {
 	uint64_t guest_offset_ns;
 };
 
-/* timing_now() - CLOCK_MONOTONIC in ns. Context: any thread. */
-uint64_t timing_now(void);
-
 /* timing_mark() - the phase is reached now; the first call for a phase counts. */
 void timing_mark(struct timing *timing, enum timing_phase phase);
 /* timing_mark_at() - the phase was reached at @ns; 0 is ignored. */

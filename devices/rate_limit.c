@@ -3,9 +3,8 @@
 #include "devices/rate_limit.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/le.h"
-
-#include <time.h>
 
 #define NS_PER_MS UINT64_C(1000000)
 /* The timer's longest run; then it is asked again whether the tokens are there. */
@@ -13,14 +12,6 @@
 
 /* The product of two 64-bit numbers always fits. */
 typedef unsigned __int128 wide;
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 * NS_PER_MS + (uint64_t)ts.tv_nsec;
-}
 
 static uint64_t saturated(wide value)
 {
@@ -109,7 +100,7 @@ bool rate_limit_ready_slow(struct rate_limit *limit)
 
 	if (limit->waiting)
 		return false;
-	now_ns = now();
+	now_ns = clock_ns();
 	bytes_ns = rate_bucket_wait(&limit->bytes, now_ns);
 	ops_ns = rate_bucket_wait(&limit->ops, now_ns);
 	ns = bytes_ns > ops_ns ? bytes_ns : ops_ns;
@@ -157,7 +148,7 @@ int rate_limit_set(struct rate_limit *limit, const struct rate_limit_config *con
 	static const struct rate_limit_config none;
 	bool waiting = limit->waiting;
 	bool limited = limits(config);
-	uint64_t now_ns = now();
+	uint64_t now_ns = clock_ns();
 	int r = rate_limit_prepare(limit, config);
 
 	if (r < 0)
@@ -197,7 +188,7 @@ void rate_limit_save(struct rate_limit *limit, uint8_t *data)
 		struct rate_bucket *bucket = buckets[i];
 
 		if (bucket->size)
-			bucket_refill(bucket, now());
+			bucket_refill(bucket, clock_ns());
 		le64_store(data, bucket->burst);
 		le64_store(data + 8, bucket->budget);
 		le64_store(data + 16, bucket->debt);
@@ -217,6 +208,6 @@ void rate_limit_load(struct rate_limit *limit, const uint8_t *data)
 		bucket->burst = le64_load(data);
 		bucket->budget = budget < bucket->size ? budget : bucket->size;
 		bucket->debt = bucket->budget ? 0 : le64_load(data + 16);
-		bucket->updated_ns = now();
+		bucket->updated_ns = clock_ns();
 	}
 }

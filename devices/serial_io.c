@@ -3,6 +3,7 @@
 #include "devices/serial_io.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "devices/serial.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Written out at a newline, or when this much has gathered. */
@@ -87,17 +87,9 @@ static void serial_set_timer(struct serial *s)
 	loop_timer_set(&s->flush_timer, SERIAL_FLUSH_MS);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static bool serial_take_token(struct serial *s)
 {
-	if (rate_bucket_wait(&s->limit, now_ns()))
+	if (rate_bucket_wait(&s->limit, clock_ns()))
 		return false;
 	rate_bucket_charge(&s->limit, 1);
 	return true;
@@ -108,7 +100,7 @@ void serial_set_limit(struct serial *s, const struct rate_bucket_config *config)
 	static const struct rate_bucket_config none;
 
 	pthread_mutex_lock(&s->lock);
-	rate_bucket_init(&s->limit, config ? config : &none, now_ns());
+	rate_bucket_init(&s->limit, config ? config : &none, clock_ns());
 	pthread_mutex_unlock(&s->lock);
 }
 

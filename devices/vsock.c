@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/le.h"
 #include "devices/backend/stream.h"
 #include "devices/vsock_conn.h"
@@ -429,7 +430,7 @@ static void vsock_linger(struct vsock *vsock, uint64_t deadline_ms)
 
 	while ((conn = LIST_FIRST(&vsock->all))) {
 		struct pollfd pfd = {.fd = conn->fd, .events = POLLOUT};
-		uint64_t now = vsock_now_ms();
+		uint64_t now = clock_ms();
 
 		vsock_conn_flush(conn);
 		if (!vsock_conn_pending(conn) || now >= deadline_ms)
@@ -445,7 +446,7 @@ static void vsock_free(struct virtio_dev *dev)
 	struct vsock *vsock = to_vsock(dev);
 
 	vsock_forget_all(vsock);
-	vsock_linger(vsock, vsock_now_ms() + VSOCK_LINGER_MS);
+	vsock_linger(vsock, clock_ms() + VSOCK_LINGER_MS);
 	loop_timer_fini(vsock->loop, &vsock->timer);
 	stream_backend_free(vsock->backend);
 	free(vsock);

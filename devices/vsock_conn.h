@@ -338,8 +338,5 @@ int vsock_incoming(void *ctx, int fd, uint32_t port, bool seqpacket);
 /* vsock_on_timeout() - the timer's function: give up those the guest hasn't answered. */
 void vsock_on_timeout(struct loop_timer *timer);
 
-/* vsock_now_ms() - CLOCK_MONOTONIC. */
-uint64_t vsock_now_ms(void);
-
 /* vsock_reap() - free the dead, at the end of every entry from outside. */
 void vsock_reap(struct vsock *vsock);

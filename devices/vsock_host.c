@@ -3,23 +3,15 @@
 #include "devices/vsock_conn.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <errno.h>
-#include <time.h>
-
-uint64_t vsock_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* Arm the timer for the oldest connection that waits for the guest. */
 static void vsock_set_timer(struct vsock *vsock)
 {
 	const struct vsock_conn *conn = TAILQ_FIRST(&vsock->timers);
-	uint64_t now = vsock_now_ms(), ms = 0;
+	uint64_t now = clock_ms(), ms = 0;
 
 	if (conn)
 		ms = conn->deadline_ms > now ? conn->deadline_ms - now : 1;
@@ -29,7 +21,7 @@ static void vsock_set_timer(struct vsock *vsock)
 void vsock_on_timeout(struct loop_timer *timer)
 {
 	struct vsock *vsock = container_of(timer, struct vsock, timer);
-	uint64_t now = vsock_now_ms();
+	uint64_t now = clock_ms();
 	struct vsock_conn *conn;
 
 	while ((conn = TAILQ_FIRST(&vsock->timers)) && conn->deadline_ms <= now) {
@@ -68,7 +60,7 @@ void vsock_wait_for_guest(struct vsock_conn *conn)
 	if (conn->timed)
 		return;
 	/* All wait equally long, so the list stays in order. */
-	conn->deadline_ms = vsock_now_ms() + vsock->timeout_ms;
+	conn->deadline_ms = clock_ms() + vsock->timeout_ms;
 	TAILQ_INSERT_TAIL(&vsock->timers, conn, timer_link);
 	conn->timed = true;
 	if (TAILQ_FIRST(&vsock->timers) == conn)

@@ -3,6 +3,7 @@
 #include "guest-init/agent.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "guest-init/cgroup.h"
@@ -52,14 +53,6 @@ struct agent {
 	bool image_ok;
 	struct err image_err;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static void control_flush(struct agent *agent)
 {
@@ -308,7 +301,7 @@ static int serve(struct agent *agent, uint64_t init_ns, struct err *err)
 	int CLEANUP_FD control = -1;
 	int r;
 
-	hello.hello.dial_ns = now_ns();
+	hello.hello.dial_ns = clock_read(CLOCK_BOOTTIME);
 	control = agent->platform->dial(AGENT_PORT, err);
 	if (control < 0)
 		return control;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // hull-init: PID 1 of the guest. It starts the container that the host describes, and switches off.
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "guest-init/agent.h"
 #include "guest-init/network.h"
@@ -91,10 +92,9 @@ int main(void)
 		.network = network_setup,
 		.power_off = power_off,
 	};
-	struct timespec ts;
+	const uint64_t began_ns = clock_read(CLOCK_BOOTTIME);
 	struct err err;
 
-	clock_gettime(CLOCK_BOOTTIME, &ts);
 	log_setup("hull-init", LOG_WARN);
 	/* An image could name this binary, /proc/self/exe, as its command. */
 	if (getpid() != 1) {
@@ -106,5 +106,5 @@ int main(void)
 		power_off();
 	}
 	console_open();
-	agent_run(&guest, (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec);
+	agent_run(&guest, began_ns);
 }

@@ -3,6 +3,7 @@
 #include "guest-init/process.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "guest-init/terminal.h"
 
 #include <stdio.h>
@@ -70,14 +71,10 @@ void process_resize(const struct process *process, const struct agent_resize *re
 
 struct agent_msg process_started(const struct process *process, uint32_t pid)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return (struct agent_msg){
 		.type = AGENT_STARTED,
 		.id = process->id,
-		.started = {.pid = pid,
-			.exec_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec},
+		.started = {.pid = pid, .exec_ns = clock_read(CLOCK_BOOTTIME)},
 	};
 }
 

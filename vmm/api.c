@@ -3,6 +3,7 @@
 #include "vmm/api.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/json_write.h"
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* Read in one turn of the loop: a few hundred of the smallest requests. */
 #define READ_MAX 4096
@@ -22,14 +22,6 @@
 /* How many clients are accepted in one turn, and how long to wait when there are no descriptors. */
 #define ACCEPT_MAX 16
 #define REST_MS 1000
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void timer_at(struct api *api, uint64_t ms, uint64_t now)
 {
@@ -41,7 +33,7 @@ static void timer_at(struct api *api, uint64_t ms, uint64_t now)
 
 static void set_deadline(struct api_connection *conn, uint64_t delay_ms)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	conn->deadline_ms = now + delay_ms;
 	timer_at(conn->api, conn->deadline_ms, now);
@@ -426,7 +418,7 @@ static void on_connect(struct loop_source *src, uint32_t events)
 		log_warn("api: no connection can be accepted: %s", strerror(errno));
 		loop_mod(api->loop, src, 0);
 		api->resting = true;
-		now = now_ms();
+		now = clock_ms();
 		timer_at(api, now + REST_MS, now);
 		return;
 	}
@@ -435,7 +427,7 @@ static void on_connect(struct loop_source *src, uint32_t events)
 static void on_timer(struct loop_timer *timer)
 {
 	struct api *api = container_of(timer, struct api, timer);
-	uint64_t now = now_ms(), next = UINT64_MAX;
+	uint64_t now = clock_ms(), next = UINT64_MAX;
 
 	api->timer_ms = UINT64_MAX;
 	if (api->resting)

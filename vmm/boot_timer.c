@@ -2,6 +2,7 @@
 // --boot-timer: a register by which a guest tells that it has booted.
 #include "vmm/boot_timer.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "devices/bus.h"
@@ -14,14 +15,6 @@
 #define BOOT_TIMER_SIZE 4096
 #define BOOT_TIMER_VALUE 123
 
-static uint64_t clock_us(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void timer_write(void *dev, uint64_t offset, const void *data, unsigned int len)
 {
 	struct monitor *monitor = dev;
@@ -33,8 +26,8 @@ static void timer_write(void *dev, uint64_t offset, const void *data, unsigned i
 	/* Once is all that makes sense; a guest can't flood the log. */
 	if (atomic_exchange(&monitor->booted, true))
 		return;
-	us = clock_us(CLOCK_MONOTONIC) - monitor->boot_began_us;
-	cpu_us = clock_us(CLOCK_PROCESS_CPUTIME_ID) - monitor->boot_began_cpu_us;
+	us = clock_us() - monitor->boot_began_us;
+	cpu_us = clock_read(CLOCK_PROCESS_CPUTIME_ID) / 1000 - monitor->boot_began_cpu_us;
 	log_info("Guest-boot-time = %6llu us %llu ms, %6llu CPU us %llu CPU ms",
 		(unsigned long long)us, (unsigned long long)us / 1000, (unsigned long long)cpu_us,
 		(unsigned long long)cpu_us / 1000);
@@ -46,8 +39,8 @@ int boot_timer_add(struct monitor *monitor, struct err *err)
 {
 	int r;
 
-	monitor->boot_began_us = clock_us(CLOCK_MONOTONIC);
-	monitor->boot_began_cpu_us = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+	monitor->boot_began_us = clock_us();
+	monitor->boot_began_cpu_us = clock_read(CLOCK_PROCESS_CPUTIME_ID) / 1000;
 	r = bus_add(&monitor->vm.mmio, BOOT_TIMER_GPA, BOOT_TIMER_SIZE, &timer_ops, monitor);
 	return r < 0 ? err_errno(err, -r, "boot timer") : 0;
 }

@@ -3,6 +3,7 @@
 #include "vmm/container.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json_write.h"
 #include "base/log.h"
@@ -21,19 +22,6 @@
 #define PORT_BASE 0x40000000u
 #define PORTS_PER_ID 4
 #define PORT_END (PORT_BASE + PORTS_PER_ID * 65536u)
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static uint64_t now_ms(void)
-{
-	return now_ns() / 1000000;
-}
 
 /* --- requests --- */
 
@@ -63,7 +51,7 @@ static void request_done(struct container *container, struct container_request *
 /* The timer runs only while something has a deadline. */
 static void set_timer(struct container *container)
 {
-	uint64_t next = UINT64_MAX, now = now_ms();
+	uint64_t next = UINT64_MAX, now = clock_ms();
 
 	for (unsigned int i = 0; i < CONTAINER_REQUESTS_MAX; i++) {
 		const struct container_request *request = &container->requests[i];
@@ -80,7 +68,7 @@ static void set_timer(struct container *container)
 static void on_timer(struct loop_timer *timer)
 {
 	struct container *container = container_of(timer, struct container, timer);
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	for (unsigned int i = 0; i < CONTAINER_REQUESTS_MAX; i++) {
 		struct container_request *request = &container->requests[i];
@@ -116,7 +104,7 @@ static struct container_request *request_add(struct container *container,
 			.kind = kind,
 			.id = id,
 			.ticket = ticket,
-			.deadline_ms = times[kind] ? now_ms() + times[kind] : UINT64_MAX,
+			.deadline_ms = times[kind] ? clock_ms() + times[kind] : UINT64_MAX,
 		};
 		set_timer(container);
 		return request;
@@ -243,7 +231,7 @@ static void command_ended(struct command *command, enum command_state state)
 	struct container_request *request;
 
 	command->state = state;
-	command->ended_ns = now_ns();
+	command->ended_ns = clock_ns();
 	while ((request = request_find(container, CONTAINER_WAIT, command->id))) {
 		struct api_reply reply = {.body = BUF_INIT(API_RESPONSE_MAX)};
 		struct json_out out = {.buf = &reply.body};
@@ -286,11 +274,9 @@ static void give_ports(const struct command *command, struct agent_spec *agent)
 static int command_send(struct command *command)
 {
 	struct agent_spec agent = command->spec.agent;
-	struct timespec now;
 
 	give_ports(command, &agent);
-	clock_gettime(CLOCK_REALTIME, &now);
-	agent.wall_clock_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	agent.wall_clock_ns = clock_read(CLOCK_REALTIME);
 	return agent_send_spec(&command->container->agent, command->id, &agent);
 }
 
@@ -415,7 +401,7 @@ static void on_hello(struct agent *agent, const struct agent_hello *hello)
 	struct container *container = container_of(agent, struct container, agent);
 
 	container->guest = *hello;
-	container->hello_ns = now_ns();
+	container->hello_ns = clock_ns();
 	if (container->main && container->main->state == COMMAND_STARTING &&
 		command_send(container->main) < 0)
 		command_failed(container->main, AGENT_EXIT_ERROR,
@@ -431,7 +417,7 @@ static bool on_started(struct command *command, const struct agent_started *star
 		return false;
 	command->state = COMMAND_RUNNING;
 	command->pid = started->pid;
-	command->started_ns = now_ns();
+	command->started_ns = clock_ns();
 	request = request_find(container, CONTAINER_START, command->id);
 	if (request)
 		request_done(container, request);

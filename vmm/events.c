@@ -2,9 +2,10 @@
 // The event stream.
 #include "vmm/events.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LINE_MAX_LEN 96
@@ -28,10 +29,8 @@ static void emit(int fd, const char *line)
 void events_reach(struct events *events, enum events_phase phase)
 {
 	char line[LINE_MAX_LEN];
-	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	events->ns[phase] = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	events->ns[phase] = clock_ns();
 	if (events->fd < 0)
 		return;
 	snprintf(line, sizeof(line), "phase %s %llu\n", events_names[phase],

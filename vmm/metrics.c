@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json_write.h"
 #include "base/log.h"
@@ -105,13 +106,10 @@ static int make_line(struct metrics *metrics, struct buf *line)
 {
 	const struct config *config = &metrics->monitor->config;
 	struct json_out out = {.buf = line};
-	struct timespec ts;
 
 	metrics_collect(metrics);
-	clock_gettime(CLOCK_REALTIME, &ts);
 	json_begin(&out, NULL, '{');
-	json_put_uint(&out, "utc_timestamp_ms",
-		(uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
+	json_put_uint(&out, "utc_timestamp_ms", clock_read(CLOCK_REALTIME) / 1000000);
 	if (config->metrics_emit_id)
 		json_put_string(&out, "id", config->id);
 	if (config->metrics_properties)

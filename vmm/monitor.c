@@ -3,6 +3,7 @@
 #include "vmm/monitor.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "vmm/arch/arch.h"
@@ -154,14 +155,6 @@ int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 	return 0;
 }
 
-static uint64_t clock_us(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* How long it took until here, if whoever started us told when that was. */
 static void count_startup(struct monitor *monitor)
 {
@@ -169,9 +162,9 @@ static void count_startup(struct monitor *monitor)
 	uint64_t *now = monitor->metrics.now;
 
 	if (config->start_us)
-		now[METRIC_STARTUP_US] = clock_us(CLOCK_MONOTONIC) - config->start_us;
+		now[METRIC_STARTUP_US] = clock_us() - config->start_us;
 	if (config->start_cpu_us)
-		now[METRIC_STARTUP_CPU_US] = clock_us(CLOCK_PROCESS_CPUTIME_ID) -
+		now[METRIC_STARTUP_CPU_US] = clock_read(CLOCK_PROCESS_CPUTIME_ID) / 1000 -
 					     config->start_cpu_us + config->parent_cpu_us;
 }
 

@@ -3,10 +3,9 @@
 #include "vmm/routes.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "vmm/monitor.h"
-
-#include <time.h>
 
 int route_get_instance(struct route_call *call, struct err *err)
 {
@@ -92,14 +91,6 @@ int route_get_vm_config(struct route_call *call, struct err *err)
 	return 0;
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* All who asked for the pause are answered when it is there. */
 static void on_paused(void *ctx)
 {
@@ -107,7 +98,7 @@ static void on_paused(void *ctx)
 
 	machine_pause(&monitor->machine);
 	monitor->state = MONITOR_PAUSED;
-	monitor->metrics.now[METRIC_PAUSE_US] = now_us() - monitor->pause_began_us;
+	monitor->metrics.now[METRIC_PAUSE_US] = clock_us() - monitor->pause_began_us;
 	for (unsigned int i = 0; i < monitor->waiter_count; i++) {
 		struct api_reply reply = {0};
 
@@ -126,7 +117,7 @@ static int pause_vm(struct route_call *call, struct err *err)
 	if (monitor->waiter_count == ARRAY_SIZE(monitor->waiters))
 		return err_set(err, -EBUSY, "vm: too many wait for the pause already");
 	if (!monitor->waiter_count)
-		monitor->pause_began_us = now_us();
+		monitor->pause_began_us = clock_us();
 	if (!monitor->waiter_count)
 		r = vcpu_pause_all(&monitor->vm, on_paused, monitor, err);
 	if (r < 0)
@@ -138,7 +129,7 @@ static int pause_vm(struct route_call *call, struct err *err)
 static int resume_vm(struct route_call *call, struct err *err)
 {
 	struct monitor *monitor = call->monitor;
-	uint64_t began = now_us();
+	uint64_t began = clock_us();
 
 	machine_resume(&monitor->machine);
 	vcpu_resume_all(&monitor->vm);
@@ -150,7 +141,7 @@ static int resume_vm(struct route_call *call, struct err *err)
 		api_answer(&monitor->api, monitor->waiters[i], &reply);
 	}
 	monitor->waiter_count = 0;
-	monitor->metrics.now[METRIC_RESUME_US] = now_us() - began;
+	monitor->metrics.now[METRIC_RESUME_US] = clock_us() - began;
 	return 0;
 }
 

@@ -2,6 +2,8 @@
 // The last output of a command.
 #include "vmm/stream_log.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +48,6 @@ void stream_log_add(struct stream_log *log, unsigned int stream, const void *dat
 {
 	struct entry entry = {.stream = stream, .len = len}, oldest;
 	const uint32_t most = log->size - (uint32_t)sizeof(entry);
-	struct timespec now;
 
 	if (!log->size || !len)
 		return;
@@ -61,8 +62,7 @@ void stream_log_add(struct stream_log *log, unsigned int stream, const void *dat
 		data = (const uint8_t *)data + (len - most);
 		entry.len = len = most;
 	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	entry.time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	entry.time_ns = clock_read(CLOCK_REALTIME);
 	while (ring_free(&log->ring) < sizeof(entry) + len) {
 		ring_get(&log->ring, &oldest, sizeof(oldest));
 		ring_consume(&log->ring, oldest.len);

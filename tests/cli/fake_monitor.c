@@ -2,6 +2,7 @@
 // A stand-in for hull-vmm and its guest: it plays the guest's end of the agent protocol and runs
 // the command as an ordinary process, so that `hull run` can be tested without KVM.
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/le.h"
 #include "protocol/agent.h"
@@ -74,17 +75,10 @@ static void linger(struct fake *fake)
 	end(fake, "error", 0);
 }
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static void phase(struct fake *fake, const char *name)
 {
-	dprintf(fake->events, "phase %s %llu\n", name, (unsigned long long)now_ns(CLOCK_MONOTONIC));
+	dprintf(fake->events, "phase %s %llu\n", name,
+		(unsigned long long)clock_read(CLOCK_MONOTONIC));
 }
 
 /* One connection of the guest to @port: our end is returned, the other goes to hull. */
@@ -143,7 +137,7 @@ static void greet(struct fake *fake)
 		die("hello");
 	if (is("hello"))
 		linger(fake);
-	msg.hello.dial_ns = now_ns(CLOCK_BOOTTIME);
+	msg.hello.dial_ns = clock_read(CLOCK_BOOTTIME);
 	msg.hello.init_ns = msg.hello.dial_ns - 5000000;
 	tell(fake, &msg);
 }
@@ -249,7 +243,7 @@ static bool start(struct fake *fake)
 	close(report[0]);
 	fake->pidfd = pidfd_open(fake->pid, 0);
 	msg.started.pid = 42;
-	msg.started.exec_ns = now_ns(CLOCK_BOOTTIME);
+	msg.started.exec_ns = clock_read(CLOCK_BOOTTIME);
 	tell(fake, &msg);
 	if (is("twice"))
 		tell(fake, &msg);
