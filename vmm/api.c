@@ -64,8 +64,12 @@ static void conn_close(struct api_connection *conn)
 {
 	struct api *api = conn->api;
 	bool owner = conn->owner;
+	uint64_t ticket = conn->parked ? conn->ticket : 0;
 
+	conn->parked = false;
 	close(conn_release(conn));
+	if (ticket && api->ops->gone)
+		api->ops->gone(api->ctx, ticket);
 	if (owner && api->owner_gone)
 		api->owner_gone(api->ctx);
 }
@@ -176,7 +180,7 @@ static bool handle(struct api_connection *conn, const struct http_request *reque
 
 	conn->keep_alive = request->keep_alive;
 	conn->ticket = ++api->next_ticket;
-	conn->parked = api->fn(api->ctx, request, conn->ticket, &reply) == API_PARKED;
+	conn->parked = api->ops->handle(api->ctx, request, conn->ticket, &reply) == API_PARKED;
 	buf_drop(&conn->in, http_parser_next(&conn->parser));
 	if (!conn->parked && reply.stream)
 		conn_stream(conn, &reply);
@@ -312,17 +316,6 @@ void api_answer(struct api *api, uint64_t ticket, struct api_reply *reply)
 	buf_fini(&reply->body);
 }
 
-bool api_is_parked(const struct api *api, uint64_t ticket)
-{
-	for (unsigned int i = 0; i < API_CONNECTIONS_MAX; i++) {
-		const struct api_connection *conn = &api->connections[i];
-
-		if (conn->used && conn->parked && conn->ticket == ticket)
-			return true;
-	}
-	return false;
-}
-
 static void refuse(int fd)
 {
 	static const char body[] = "{ \"error\": \"Too many open connections\" }";
@@ -447,13 +440,13 @@ static void on_timer(struct loop_timer *timer)
 		timer_at(api, next, now);
 }
 
-int api_init(struct api *api, struct loop *loop, const char *path, size_t body_max, api_fn *fn,
-	void *ctx, struct err *err)
+int api_init(struct api *api, struct loop *loop, const char *path, size_t body_max,
+	const struct api_ops *ops, void *ctx, struct err *err)
 {
 	int fd, r;
 
 	*api = (struct api){.loop = loop,
-		.fn = fn,
+		.ops = ops,
 		.ctx = ctx,
 		.listener.fd = -1,
 		.body_max = body_max,

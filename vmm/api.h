@@ -77,6 +77,16 @@ typedef int api_fn(
 	void *ctx, const struct http_request *request, uint64_t ticket, struct api_reply *reply);
 
 /*
+ * struct api_ops - what the owner does. Context: loop.
+ * @handle:	handle one request
+ * @gone:	the client of a parked request has left; its ticket means nothing any more. Or NULL
+ */
+struct api_ops {
+	api_fn *handle;
+	void (*gone)(void *ctx, uint64_t ticket);
+};
+
+/*
  * struct api_connection - one client
  * @ticket:	of the request under way
  * @deadline_ms: monotonic; UINT64_MAX for none
@@ -112,7 +122,7 @@ typedef void api_owner_fn(void *ctx);
  */
 struct api {
 	struct loop *loop;
-	api_fn *fn;
+	const struct api_ops *ops;
 	void *ctx;
 	api_owner_fn *owner_gone;
 	const char *path;
@@ -134,12 +144,12 @@ struct api {
  * @path:	of the socket, which must not exist; kept by pointer; NULL: there are only clients
  *		given to api_adopt()
  * @body_max:	bytes
- * @fn, @ctx:	who handles requests
+ * @ops, @ctx:	who handles requests
  *
  * Return: 0 or -errno with @err set; api_fini() is due either way.
  */
-int api_init(struct api *api, struct loop *loop, const char *path, size_t body_max, api_fn *fn,
-	void *ctx, struct err *err);
+int api_init(struct api *api, struct loop *loop, const char *path, size_t body_max,
+	const struct api_ops *ops, void *ctx, struct err *err);
 
 /*
  * api_adopt() - serve a client who is connected already
@@ -159,6 +169,3 @@ void api_fini(struct api *api);
  * @reply:	its body is taken over and freed
  */
 void api_answer(struct api *api, uint64_t ticket, struct api_reply *reply);
-
-/* api_is_parked() - is a client still waiting for the answer to this request? */
-bool api_is_parked(const struct api *api, uint64_t ticket);

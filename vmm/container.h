@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The container in the guest: what runs in it, and the requests that the guest is to answer.
+// The container in the guest: what runs in it, and what the guest says about it.
 #pragma once
 
 #include "vmm/agent.h"
-#include "vmm/api.h"
+#include "vmm/command.h"
 #include "vmm/container_spec.h"
 #include "vmm/events.h"
-#include "vmm/streams.h"
+#include "vmm/parked.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,71 +36,14 @@ struct stream_backend;
  * print is bounded by struct streams.
  */
 
-enum command_state {
-	COMMAND_CREATED,
-	COMMAND_STARTING, /* START or EXEC waits for HELLO, or for its answer */
-	COMMAND_RUNNING,
-	COMMAND_EXITED,
-	COMMAND_FAILED,
-};
-
-/*
- * struct command - one command
- * @pid:	in the guest; for display
- * @code:	exit code, 128 + N for signal N; of COMMAND_FAILED one of enum agent_exit
- * @signal:	that killed it, or 0
- * @message:	why it failed; from the guest: untrusted
- * @started_ns, @ended_ns:	of CLOCK_MONOTONIC, or 0
- */
-struct command {
-	struct container *container;
-	uint16_t id;
-	enum command_state state;
-	struct command_spec spec;
-	struct streams streams;
-	uint32_t pid;
-	unsigned int code;
-	unsigned int signal;
-	char message[AGENT_TEXT_MAX + 1];
-	uint64_t started_ns, ended_ns;
-};
-
-/* Has it ended, or failed to start? */
-static inline bool command_is_over(const struct command *command)
-{
-	return command->state == COMMAND_EXITED || command->state == COMMAND_FAILED;
-}
-
 /* Commands besides the container's own that are remembered, running or not. */
 #define CONTAINER_COMMANDS_MAX (AGENT_IDS_MAX - 8)
-/* Requests that wait: a client has one at a time. */
-#define CONTAINER_REQUESTS_MAX API_CONNECTIONS_MAX
-
-/* How long the guest may take to boot and start a command, and to answer anything else. */
-#define CONTAINER_START_MS 300000
-#define CONTAINER_ANSWER_MS 30000
-
-enum container_request_kind {
-	CONTAINER_NO_REQUEST,
-	CONTAINER_START,
-	CONTAINER_WAIT,
-	CONTAINER_FREEZE,
-	CONTAINER_STATS,
-};
-
 /*
- * struct container_request - a parked request
- * @id:		of the command, or of the agent's request
- * @on:		of CONTAINER_FREEZE
- * @deadline_ms: monotonic; UINT64_MAX for none
+ * Host ports of streams: above those that people choose, four for each id.
  */
-struct container_request {
-	enum container_request_kind kind;
-	uint16_t id;
-	bool on;
-	uint64_t ticket;
-	uint64_t deadline_ms;
-};
+#define CONTAINER_PORT(id, stream) (0x40000000u + 4u * (id) + (stream))
+#define CONTAINER_PORT_ID(port) (((port)-CONTAINER_PORT(0, 0)) / 4u)
+#define CONTAINER_PORT_STREAM(port) ((port) % 4u)
 
 /*
  * struct container
@@ -113,7 +56,6 @@ struct container_request {
  */
 struct container {
 	struct loop *loop;
-	struct api *api;
 	bool present;
 	bool frozen;
 	struct container_spec spec;
@@ -121,8 +63,7 @@ struct container {
 	struct command *main;
 	struct command *others[CONTAINER_COMMANDS_MAX];
 	uint16_t last_id;
-	struct container_request requests[CONTAINER_REQUESTS_MAX];
-	struct loop_timer timer;
+	struct parked_list parked;
 	const struct events *events;
 	uint64_t hello_ns;
 	struct agent_hello guest;
@@ -172,27 +113,15 @@ struct command *container_command(struct container *container, unsigned long id)
 int container_exec(struct container *container, struct command_spec *spec, struct command **ret,
 	struct err *err);
 
-/*
- * command_start() - start it, or when the guest is up
- * @ticket:	answered when it runs, or with why it doesn't
- *
- * Return: 0 or -errno with @err set.
- */
-int command_start(struct command *command, uint64_t ticket, struct err *err);
-
-/* command_wait() - have @ticket answered when it has ended; which may be at once. Return: as above.
- */
-int command_wait(struct command *command, uint64_t ticket, struct err *err);
-
-/* command_signal(), command_resize() - Return: 0 or -errno with @err set. */
-int command_signal(struct command *command, int signo, bool to_group, struct err *err);
-int command_resize(struct command *command, uint16_t rows, uint16_t cols, struct err *err);
-
 /* container_freeze() - stop all processes, or let them go on; @ticket is answered then. */
 int container_freeze(struct container *container, bool on, uint64_t ticket, struct err *err);
 
 /* container_stats() - have @ticket answered with what the container uses. */
 int container_stats(struct container *container, uint64_t ticket, struct err *err);
+
+/* container_client_gone() - the client of a request has gone, whether or not that is one of these.
+ */
+void container_client_gone(struct container *container, uint64_t ticket);
 
 /* container_shutdown() - ask the guest to power off. Return: 0, or -ENOTCONN. */
 int container_shutdown(struct container *container);
@@ -200,5 +129,3 @@ int container_shutdown(struct container *container);
 /* What a GET answers; in container_describe.c. */
 void container_describe(const struct container *container, struct json_out *out);
 void container_describe_usage(const struct agent_usage *usage, struct json_out *out);
-void command_describe(const struct command *command, struct json_out *out);
-void command_describe_end(const struct command *command, struct json_out *out);

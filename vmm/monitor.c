@@ -184,7 +184,7 @@ static int serve_api(struct monitor *monitor, struct err *err)
 
 	if (!config->sock && !config->fd_count)
 		return 0;
-	r = api_init(&monitor->api, &monitor->loop, config->sock, config->body_max, routes_handle,
+	r = api_init(&monitor->api, &monitor->loop, config->sock, config->body_max, &routes_ops,
 		monitor, err);
 	for (unsigned int i = 0; i < config->fd_count && !r; i++) {
 		r = api_adopt(&monitor->api, config->fds[i], i ? NULL : on_owner_gone);

@@ -251,6 +251,18 @@ int routes_handle(
 	return 0;
 }
 
+static void on_gone(void *ctx, uint64_t ticket)
+{
+	struct monitor *monitor = ctx;
+
+	container_client_gone(&monitor->container, ticket);
+}
+
+const struct api_ops routes_ops = {
+	.handle = routes_handle,
+	.gone = on_gone,
+};
+
 void routes_fault(struct api_reply *reply, const char *message)
 {
 	struct json_out out = {.buf = &reply->body};

@@ -81,7 +81,10 @@ struct route {
 /* routes_table() - all of them. Return: @ret_count rows. */
 const struct route *routes_table(size_t *ret_count);
 
-/* routes_handle() - an api_fn; @ctx is the struct monitor. */
+/* routes_ops - whom the API's requests go to; @ctx is the struct monitor. */
+extern const struct api_ops routes_ops;
+
+/* routes_handle() - an api_fn: that of routes_ops. */
 int routes_handle(
 	void *ctx, const struct http_request *request, uint64_t ticket, struct api_reply *reply);
 

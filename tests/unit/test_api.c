@@ -20,7 +20,7 @@ static char path[64];
 static struct loop loop;
 static struct api api;
 static unsigned int handled;
-static uint64_t parked;
+static uint64_t parked, gone;
 static char big[200000];
 
 /* "/big" is answered with much, "/park" later, all else with its path. */
@@ -39,6 +39,13 @@ static int answer(
 	return 0;
 }
 
+static void on_gone(void *ctx, uint64_t ticket)
+{
+	gone = ticket;
+}
+
+static const struct api_ops ops = {.handle = answer, .gone = on_gone};
+
 static void setup(void)
 {
 	struct err err;
@@ -48,9 +55,9 @@ static void setup(void)
 	snprintf(path, sizeof(path), "%s/sock", dir);
 	memset(big, 'b', sizeof(big));
 	handled = 0;
-	parked = 0;
+	parked = gone = 0;
 	ck_assert_int_eq(loop_init(&loop), 0);
-	ck_assert_int_eq(api_init(&api, &loop, path, BODY_MAX, answer, NULL, &err), 0);
+	ck_assert_int_eq(api_init(&api, &loop, path, BODY_MAX, &ops, NULL, &err), 0);
 }
 
 static void teardown(void)
@@ -227,8 +234,10 @@ START_TEST(a_parked_request)
 	ck_assert_str_eq(hear(fd, NULL), "");
 	/* Whose client has gone. */
 	say(fd, "GET /park HTTP/1.1\r\n\r\n");
+	ck_assert_uint_eq(gone, 0);
 	close(fd);
 	loop_step(&loop);
+	ck_assert_uint_eq(gone, parked);
 	reply = (struct api_reply){.body = BUF_INIT(100)};
 	buf_printf(&reply.body, "nobody");
 	api_answer(&api, parked, &reply);
@@ -305,19 +314,19 @@ START_TEST(a_path_that_is_taken)
 	char longer[200];
 	struct err err;
 
-	ck_assert_int_eq(api_init(&other, &loop, path, BODY_MAX, answer, NULL, &err), -EADDRINUSE);
+	ck_assert_int_eq(api_init(&other, &loop, path, BODY_MAX, &ops, NULL, &err), -EADDRINUSE);
 	ck_assert_ptr_nonnull(strstr(err.msg, "another process serves it"));
 	api_fini(&other);
 	ck_assert_int_eq(access(path, F_OK), 0);
-	ck_assert_int_eq(api_init(&other, &loop, dir, BODY_MAX, answer, NULL, &err), -EADDRINUSE);
+	ck_assert_int_eq(api_init(&other, &loop, dir, BODY_MAX, &ops, NULL, &err), -EADDRINUSE);
 	ck_assert_ptr_nonnull(strstr(err.msg, "something else than a socket"));
 	memset(longer, 'x', sizeof(longer));
 	longer[sizeof(longer) - 1] = '\0';
 	ck_assert_int_eq(
-		api_init(&other, &loop, longer, BODY_MAX, answer, NULL, &err), -ENAMETOOLONG);
-	ck_assert_int_eq(api_init(&other, &loop, "", BODY_MAX, answer, NULL, &err), -EINVAL);
+		api_init(&other, &loop, longer, BODY_MAX, &ops, NULL, &err), -ENAMETOOLONG);
+	ck_assert_int_eq(api_init(&other, &loop, "", BODY_MAX, &ops, NULL, &err), -EINVAL);
 	ck_assert_int_eq(
-		api_init(&other, &loop, "/no/such/folder", BODY_MAX, answer, NULL, &err), -ENOENT);
+		api_init(&other, &loop, "/no/such/folder", BODY_MAX, &ops, NULL, &err), -ENOENT);
 }
 END_TEST
 
@@ -337,7 +346,7 @@ START_TEST(one_name_is_left)
 	close(fd);
 	api_fini(&api);
 	ck_assert_int_eq(access(path, F_OK), -1);
-	ck_assert_int_eq(api_init(&api, &loop, path, BODY_MAX, answer, NULL, &err), 0);
+	ck_assert_int_eq(api_init(&api, &loop, path, BODY_MAX, &ops, NULL, &err), 0);
 	close(dial());
 	ck_assert_int_eq(access(other, F_OK), 0);
 	ck_assert_int_eq(unlink(other), 0);
@@ -345,7 +354,7 @@ START_TEST(one_name_is_left)
 	memcpy(longest, dir, strlen(dir));
 	longest[strlen(dir)] = '/';
 	longest[107] = '\0';
-	ck_assert_int_eq(api_init(&second, &loop, longest, BODY_MAX, answer, NULL, &err), 0);
+	ck_assert_int_eq(api_init(&second, &loop, longest, BODY_MAX, &ops, NULL, &err), 0);
 	api_fini(&second);
 	ck_assert_int_eq(access(longest, F_OK), -1);
 }
@@ -386,7 +395,7 @@ START_TEST(clients_from_the_start)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
 	fcntl(owner[0], F_SETFL, O_NONBLOCK);
 	fcntl(other[0], F_SETFL, O_NONBLOCK);
-	ck_assert_int_eq(api_init(&second, &loop, NULL, BODY_MAX, answer, NULL, &err), 0);
+	ck_assert_int_eq(api_init(&second, &loop, NULL, BODY_MAX, &ops, NULL, &err), 0);
 	second.idle_ms = 1;
 	ck_assert_int_eq(api_adopt(&second, owner[1], on_owner_gone), 0);
 	ck_assert_int_eq(api_adopt(&second, other[1], NULL), 0);

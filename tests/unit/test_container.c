@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Where streams begin; see container.c. */
-#define PORT_BASE 0x40000000u
+/* Where streams begin. */
+#define PORT_BASE CONTAINER_PORT(0, 0)
 
 static struct loop loop;
 static struct api api;
@@ -244,6 +244,22 @@ START_TEST(requests)
 }
 END_TEST
 
+/* Each client waits with one request; one who goes leaves its place to others. */
+START_TEST(clients_that_wait)
+{
+	run();
+	for (uint64_t ticket = 1; ticket <= PARKED_MAX; ticket++)
+		ck_assert_int_eq(command_wait(container.main, ticket, &err), 0);
+	ck_assert_int_eq(command_wait(container.main, 99, &err), -EBUSY);
+	container_client_gone(&container, 77);
+	ck_assert_int_eq(command_wait(container.main, 99, &err), -EBUSY);
+	container_client_gone(&container, 5);
+	ck_assert_int_eq(command_wait(container.main, 99, &err), 0);
+	say((struct agent_msg){.type = AGENT_EXITED});
+	ck_assert_int_eq(command_wait(container.main, 1, &err), 0);
+}
+END_TEST
+
 /* What a guest may not say; the connection ends, and the container is told lost. */
 START_TEST(out_of_turn)
 {
@@ -309,5 +325,5 @@ START_TEST(drives)
 END_TEST
 
 SUITE_CASES("container", setup, teardown, {bytes_that_are_no_text}, {life_of_a_command},
-	{further_commands}, {requests}, {out_of_turn, 5}, {not_hello_first}, {the_guest_is_lost},
-	{drives})
+	{further_commands}, {requests}, {clients_that_wait}, {out_of_turn, 5}, {not_hello_first},
+	{the_guest_is_lost}, {drives})
