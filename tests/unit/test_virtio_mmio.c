@@ -599,7 +599,7 @@ START_TEST(broken_while_running)
 {
 	setup();
 	go();
-	f.queues[0].avail->idx = 100;
+	__atomic_store_n(&f.queues[0].avail->idx, 100, __ATOMIC_RELEASE);
 	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	sync_loop();
 	ck_assert_uint_eq(rd(VIRTIO_MMIO_STATUS) & NEEDS_RESET, NEEDS_RESET);
@@ -702,7 +702,7 @@ START_TEST(pause_of_a_device_that_is_not_up)
 	ck_assert(probe.activated && !probe.queues[0].held);
 	loop_call(&loop, resume_it, NULL);
 	/* Broken: it rests. */
-	f.queues[0].avail->idx = 100;
+	__atomic_store_n(&f.queues[0].avail->idx, 100, __ATOMIC_RELEASE);
 	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	sync_loop();
 	loop_call(&loop, pause_it, NULL);
@@ -963,7 +963,7 @@ START_TEST(load_of_a_broken_device)
 {
 	setup();
 	go();
-	f.queues[0].avail->idx = 100;
+	__atomic_store_n(&f.queues[0].avail->idx, 100, __ATOMIC_RELEASE);
 	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	sync_loop();
 	loop_call(&loop, save, NULL);
