@@ -2,9 +2,12 @@
 // Writing JSON for clients.
 #include "base/json_write.h"
 
+#include "base/base64.h"
 #include "base/buf.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void add(struct json_out *out, const char *text, size_t len)
@@ -101,6 +104,41 @@ void json_put_string(struct json_out *out, const char *key, const char *text)
 		put_text(out, text);
 	else
 		add(out, "null", 4);
+}
+
+bool json_is_text(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	while (*at) {
+		size_t len = *at < 0x80 ? 1 : utf8_len(at);
+
+		if (!len)
+			return false;
+		at += len;
+	}
+	return true;
+}
+
+void json_put_bytes(struct json_out *out, const char *key, const char *text)
+{
+	size_t len = strlen(text);
+	char *encoded;
+
+	if (json_is_text(text)) {
+		json_put_string(out, key, text);
+		return;
+	}
+	encoded = malloc(BASE64_SIZE(len));
+	if (!encoded) {
+		out->error = out->error ? out->error : -ENOMEM;
+		return;
+	}
+	base64_encode(text, len, encoded);
+	json_begin(out, key, '{');
+	json_put_string(out, "base64", encoded);
+	json_end(out, '}');
+	free(encoded);
 }
 
 void json_put_uint(struct json_out *out, const char *key, uint64_t value)

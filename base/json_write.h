@@ -30,5 +30,10 @@ void json_put_string(struct json_out *out, const char *key, const char *text);
 void json_put_uint(struct json_out *out, const char *key, uint64_t value);
 void json_put_bool(struct json_out *out, const char *key, bool value);
 void json_put_null(struct json_out *out, const char *key);
+/* json_put_bytes() - @text, or where it isn't UTF-8, an object that holds it in base64. */
+void json_put_bytes(struct json_out *out, const char *key, const char *text);
 /* json_put_json() - @text is a document, as it is to be written. */
 void json_put_json(struct json_out *out, const char *key, const char *text);
+
+/* json_is_text() - is @text UTF-8? */
+bool json_is_text(const char *text);

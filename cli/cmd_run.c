@@ -155,6 +155,7 @@ static int run_container(struct run *run)
 		.spec = &run->spec.agent,
 		.passt = &run->passt,
 		.timing = &run->timing,
+		.timed = options->timing,
 		.interactive = options->interactive,
 		.start_timeout_s = options->start_timeout_s,
 	};

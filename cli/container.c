@@ -3,40 +3,45 @@
 #include "cli/container.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
-#include "cli/agent_host.h"
+#include "cli/api_client.h"
 #include "cli/monitor.h"
 #include "cli/passt.h"
 #include "cli/signals.h"
-#include "cli/spec.h"
+#include "cli/spec_json.h"
 #include "cli/streams.h"
 #include "cli/timing.h"
 #include "cli/tty.h"
+#include "protocol/agent.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 
 /*
  * Theory of operation
  *
- *   BOOTING --STARTED--> RUNNING --EXITED--> DRAINING --output delivered--> ENDING --> GONE
- *      |                    |                                                 ^
- *      +--- FAILED, a fault, a time-out, a signal before START ---------------+
+ *   BOOTING --started--> RUNNING --exit code--> DRAINING --output delivered--> ENDING --> GONE
+ *      |                    |                                                    ^
+ *      +--- failed, a fault, a time-out, a signal before the start --------------+
+ *
+ * All is done over hull-vmm's API. Its first requests lie in the sockets before hull-vmm runs: to
+ * attach the streams, to start the container, which is answered when it runs, and to wait for its
+ * end. Signals, window sizes and the power-off go over a connection of their own.
  *
  * The result is decided once, by the first reason to end. ENDING escalates by a timer: the guest is
- * asked to power off, the VM's channel is closed, hull-vmm is killed.
+ * asked to power off, the owner's connection is closed, hull-vmm is killed.
  *
  * In GONE the VM has ended; output that had left it before is still delivered, which takes no time
  * unless nobody reads it.
  *
- * When the control connection ends, the VM may be ending for a reason that hull-vmm knows better:
- * it gets a moment to exit before the connection itself is blamed.
+ * When the connections end, the VM may be ending for a reason that hull-vmm knows better: it gets a
+ * moment to exit before the connection itself is blamed.
  */
 
 enum container_state {
@@ -52,11 +57,14 @@ enum container_state {
 #define POWEROFF_MS 10000
 #define HANG_UP_MS 3000
 #define KILL_MS 3000
-/* Between the end of the control connection and hull-vmm's. */
+/* Between the end of a connection to hull-vmm and its own. */
 #define LAST_WORDS_MS 2000
 
 /* For output of a VM that is gone: what the sockets held. */
 #define FLUSH_MS 1000
+
+/* A frame of arguments and environment, each byte of which may need six. */
+#define CONTAINER_JSON_MAX (2u << 20)
 
 /* Lines shown of the guest's console when it failed: a panic's message is followed by up to twenty
  * lines of registers and calls. */
@@ -68,16 +76,15 @@ struct container {
 	struct loop loop;
 	struct signals signals;
 	struct monitor monitor;
-	struct agent_host agent;
+	struct api_client control, life;
 	struct streams *streams;
 	struct tty tty;
 	struct loop_timer timer; /* the start's, then ENDING's */
 	int ending_step;
-	unsigned int expected; /* bit per stream the guest may dial */
-	unsigned int outputs;  /* bit per output not yet delivered */
-	uint64_t waiting;      /* bit per signal that came between START and STARTED */
+	unsigned int outputs; /* bit per output not yet delivered */
+	uint64_t waiting;     /* bit per signal that came before the command ran */
 	uint64_t waiting_typed;
-	bool control_ended;
+	bool cut_off; /* a connection to hull-vmm has ended */
 	bool vm_gone;
 	bool decided;
 	int code;
@@ -89,14 +96,16 @@ static void ending_next(struct container *c)
 {
 	switch (c->ending_step++) {
 	case 0:
-		if (!agent_host_shutdown(&c->agent)) {
+		/* hull-init knows it as its power button. */
+		if (!api_client_send(&c->control, "PUT", "/actions",
+			    "{\"action_type\":\"SendCtrlAltDel\"}", NULL)) {
 			loop_timer_set(&c->timer, POWEROFF_MS);
 			return;
 		}
 		c->ending_step++;
 		__attribute__((fallthrough));
 	case 1:
-		monitor_hang_up(&c->monitor);
+		api_client_fini(&c->control);
 		loop_timer_set(&c->timer, HANG_UP_MS);
 		return;
 	case 2:
@@ -176,67 +185,55 @@ static void on_output_done(void *owner, enum stream_kind stream)
 	container_check_drained(c);
 }
 
-static int container_attach(struct container *c, enum stream_kind stream, int fd)
-{
-	bool raw = stream == STREAM_TTY && c->config->interactive && isatty(STDIN_FILENO);
-	int r;
+/* The streams that there are, and what they are to hull. */
+static const struct {
+	enum monitor_client client;
+	enum stream_kind kind;
+	const char *path;
+} streams[] = {
+	{MONITOR_IN, STREAM_IN, "/container/attach?stdin=1&raw=1"},
+	{MONITOR_OUT, STREAM_OUT, "/container/attach?stdout=1&raw=1"},
+	{MONITOR_ERR, STREAM_ERR, "/container/attach?stderr=1&raw=1"},
+};
+static const char tty_path[] = "/container/attach?stdin=1&stdout=1&raw=1";
 
-	c->expected &= ~(1u << stream);
-	if (raw) {
-		/* Before the relays' threads exist, since it forks. */
+/* Bit per stream's connection. */
+static unsigned int container_clients(const struct container_config *config)
+{
+	if (config->spec->terminal)
+		return 1u << MONITOR_OUT;
+	return 1u << MONITOR_OUT | 1u << MONITOR_ERR | (config->interactive ? 1u << MONITOR_IN : 0);
+}
+
+static int container_relay(struct container *c, enum monitor_client client, enum stream_kind kind)
+{
+	int fd = TAKE_FD(c->monitor.fds[client]);
+	int r = api_client_upgraded(fd);
+
+	if (r < 0) {
+		close(fd);
+		return err_errno(&c->err, -r, "hull-vmm's answer about the container's streams");
+	}
+	if (kind != STREAM_IN)
+		c->outputs |= 1u << kind;
+	r = streams_attach(c->streams, kind, fd, c->config->interactive);
+	return r < 0 ? err_errno(&c->err, -r, "the container's streams") : 0;
+}
+
+/* The command runs: carry its input and output. */
+static int container_attach(struct container *c)
+{
+	bool terminal = c->config->spec->terminal;
+	int r = 0;
+
+	/* Before the relays' threads exist, since it forks. */
+	if (terminal && c->config->interactive && isatty(STDIN_FILENO))
 		r = tty_raw(&c->tty, STDIN_FILENO, &c->err);
-		if (r < 0) {
-			close(fd);
-			container_fail(c, false, "%s", c->err.msg);
-			return r;
-		}
-	}
-	if (stream != STREAM_IN)
-		c->outputs |= 1u << stream;
-	r = streams_attach(c->streams, stream, fd, c->config->interactive);
-	if (r < 0)
-		container_fail(c, false, "the container's streams: %s", strerror(-r));
+	for (size_t i = 0; i < ARRAY_SIZE(streams) && !r; i++)
+		if (c->monitor.fds[streams[i].client] >= 0)
+			r = container_relay(
+				c, streams[i].client, terminal ? STREAM_TTY : streams[i].kind);
 	return r;
-}
-
-static void on_connection(struct monitor *monitor, uint32_t port, int fd)
-{
-	static const uint32_t ports[STREAM_COUNT] = {
-		[STREAM_IN] = SPEC_PORT_STDIN,
-		[STREAM_OUT] = SPEC_PORT_STDOUT,
-		[STREAM_ERR] = SPEC_PORT_STDERR,
-		[STREAM_TTY] = SPEC_PORT_TTY,
-	};
-	struct container *c = container_of(monitor, struct container, monitor);
-
-	if (port == AGENT_PORT && c->state == CONTAINER_BOOTING) {
-		/* The guest took far longer to get here than passt takes to fail. */
-		if (passt_check(c->config->passt, &c->err) < 0) {
-			close(fd);
-			container_fail(c, false, "%s", c->err.msg);
-			return;
-		}
-		if (agent_host_connect(&c->agent, fd) < 0)
-			log_debug("the guest's second control connection is closed");
-		return;
-	}
-	for (enum stream_kind i = 0; i < STREAM_COUNT; i++) {
-		if (ports[i] == port && c->expected & 1u << i && c->state < CONTAINER_ENDING) {
-			container_attach(c, i, fd);
-			return;
-		}
-	}
-	log_debug("the guest's connection to port %u is closed: nothing listens there", port);
-	close(fd);
-}
-
-static void on_phase(struct monitor *monitor, const char *name, uint64_t ns)
-{
-	struct container *c = container_of(monitor, struct container, monitor);
-	int phase = timing_monitor_phase(name);
-
-	if (phase >= 0)
-		timing_mark_at(c->config->timing, (enum timing_phase)phase, ns);
 }
 
 /* hull-vmm ended before the container did: say why, unless it has. */
@@ -275,52 +272,56 @@ static void on_vm_ended(struct monitor *monitor)
 		container_gone(c);
 		return;
 	}
-	/* EXITED may lie in the control connection still, behind this event in the same batch. */
-	if (c->agent.src.fn)
-		c->agent.src.fn(&c->agent.src, EPOLLIN);
+	/* The exit code may lie in the connection still, behind this event in the same batch. */
+	api_client_read(&c->life);
 	if (c->state == CONTAINER_DRAINING)
 		return;
 	container_blame_monitor(c);
 }
 
-static const struct agent_spec *on_hello(struct agent_host *agent, const struct agent_hello *hello)
-{
-	struct container *c = container_of(agent, struct container, agent);
-	struct agent_spec *spec = c->config->spec;
-
-	timing_mark(c->config->timing, TIMING_CONTACT);
-	timing_set_guest_clock(c->config->timing, hello->dial_ns);
-	timing_mark_guest(c->config->timing, TIMING_INIT, hello->init_ns);
-	spec->wall_clock_ns = clock_read(CLOCK_REALTIME);
-	if (spec->terminal) {
-		tty_size(&spec->rows, &spec->cols);
-		c->expected = 1u << STREAM_TTY;
-	} else {
-		c->expected = 1u << STREAM_OUT | 1u << STREAM_ERR;
-		if (spec->stdin_port)
-			c->expected |= 1u << STREAM_IN;
-	}
-	return spec;
-}
-
 static void container_signal(struct container *c, int signo, bool typed)
 {
-	if (agent_host_signal(&c->agent, signo, typed) < 0)
+	char body[64];
+
+	snprintf(body, sizeof(body), "{\"signal\":%d,\"group\":%s}", signo,
+		typed ? "true" : "false");
+	if (api_client_send(&c->control, "POST", "/container/kill", body, NULL) < 0)
 		log_debug("signal %d could not be passed on", signo);
 }
 
+static void container_end_early(struct container *c, int signo)
+{
+	container_decide(c, CONTAINER_EXIT_SIGNAL + signo);
+	container_end(c, 1);
+}
+
+/* What the container's state says of how far the guest is. */
+static void on_state_early(struct api_client *client, unsigned int status, const json_t *body)
+{
+	struct container *c = container_of(client, struct container, control);
+	const json_t *timings = json_object_get(body, "timings_ns");
+
+	if (c->state != CONTAINER_BOOTING || json_object_get(timings, "hello"))
+		return;
+	for (int signo = 1; signo < 64; signo++)
+		if (c->waiting & UINT64_C(1) << signo) {
+			container_end_early(c, signo);
+			return;
+		}
+}
+
 /*
- * A signal before STARTED. From START on the command may run, and even have said so to whoever
- * sends the signal, so that it must have it: it waits for STARTED. Before, or the second time, it
+ * A signal before the command is known to run. Once the guest is up it may run, and even have said
+ * so to whoever sends the signal, so that it must have it: it waits. Before, or the second time, it
  * ends the start.
  */
 static void container_signal_early(struct container *c, int signo, bool typed)
 {
 	uint64_t bit = UINT64_C(1) << signo;
 
-	if (c->agent.state != AGENT_HOST_START || c->waiting & bit) {
-		container_decide(c, CONTAINER_EXIT_SIGNAL + signo);
-		container_end(c, 1);
+	if (c->waiting & bit ||
+		api_client_send(&c->control, "GET", "/container", NULL, on_state_early) < 0) {
+		container_end_early(c, signo);
 		return;
 	}
 	c->waiting |= bit;
@@ -333,23 +334,30 @@ static void container_resize(struct container *c)
 {
 	struct agent_spec *spec = c->config->spec;
 	uint16_t rows, cols;
+	char body[64];
 
-	if (!spec->terminal || !tty_size(&rows, &cols))
+	if (!spec->terminal || !tty_size(&rows, &cols) ||
+		(rows == spec->rows && cols == spec->cols))
 		return;
-	if ((rows != spec->rows || cols != spec->cols) &&
-		!agent_host_resize(&c->agent, rows, cols)) {
+	snprintf(body, sizeof(body), "{\"height\":%u,\"width\":%u}", rows, cols);
+	if (!api_client_send(&c->control, "POST", "/container/resize", body, NULL)) {
 		spec->rows = rows;
 		spec->cols = cols;
 	}
 }
 
-static void on_started(struct agent_host *agent, const struct agent_started *started)
+/* The answer to the start. Where that failed, what is known of the end says why. */
+static void on_started(struct api_client *client, unsigned int status, const json_t *body)
 {
-	struct container *c = container_of(agent, struct container, agent);
+	struct container *c = container_of(client, struct container, life);
 
-	timing_mark_guest(c->config->timing, TIMING_STARTED, started->exec_ns);
-	if (c->state != CONTAINER_BOOTING)
+	if (status != 204 || c->state != CONTAINER_BOOTING)
 		return;
+	/* passt fails, if it does, long before the guest is up. */
+	if (passt_check(c->config->passt, &c->err) < 0 || container_attach(c) < 0) {
+		container_fail(c, false, "%s", c->err.msg);
+		return;
+	}
 	c->state = CONTAINER_RUNNING;
 	loop_timer_set(&c->timer, 0);
 	container_resize(c);
@@ -358,44 +366,58 @@ static void on_started(struct agent_host *agent, const struct agent_started *sta
 			container_signal(c, signo, c->waiting_typed & UINT64_C(1) << signo);
 }
 
-static void on_ended(struct agent_host *agent, const struct agent_msg *msg)
+/* When what was reached, for --timing. */
+static void on_timings(struct api_client *client, unsigned int status, const json_t *body)
 {
-	struct container *c = container_of(agent, struct container, agent);
+	struct container *c = container_of(client, struct container, control);
+
+	timing_mark_api(c->config->timing, json_object_get(body, "timings_ns"));
+}
+
+static void on_ended(struct api_client *client, unsigned int status, const json_t *body)
+{
+	struct container *c = container_of(client, struct container, life);
+	const json_t *code = json_object_get(body, "exit_code");
+	const char *error = json_string_value(json_object_get(body, "error"));
+	json_int_t value = json_integer_value(code);
 
 	timing_mark(c->config->timing, TIMING_EXITED);
 	if (c->state >= CONTAINER_ENDING)
 		return;
+	if (status != 200 || !json_is_integer(code) || value < 0 || value > 255) {
+		container_fail(c, false, "hull-vmm's answer about the container's end");
+		return;
+	}
 	loop_timer_set(&c->timer, 0);
-	if (msg->type == AGENT_FAILED) {
-		if (!c->decided)
-			err_set(&c->err, -EIO, "%s", msg->failed.message);
-		container_decide(c, (int)msg->failed.code);
+	if (c->config->timed)
+		api_client_send(&c->control, "GET", "/container", NULL, on_timings);
+	if (error && !c->decided)
+		err_set(&c->err, -EIO, "%s", error);
+	container_decide(c, (int)value);
+	if (error) {
 		container_end(c, 0);
 		return;
 	}
-	container_decide(c, msg->exited.signal ? CONTAINER_EXIT_SIGNAL + (int)msg->exited.signal
-					       : (int)msg->exited.code);
-	/* All its streams were dialed before; what wasn't, never will be. */
-	monitor_drain(&c->monitor);
-	c->expected = 0;
-	if (c->state >= CONTAINER_ENDING)
-		return;
 	c->state = CONTAINER_DRAINING;
 	container_check_drained(c);
 }
 
-static void on_broken(struct agent_host *agent, const char *why)
+static void container_cut_off(struct container *c)
 {
-	struct container *c = container_of(agent, struct container, agent);
-
 	if (c->state >= CONTAINER_ENDING || c->vm_gone)
 		return;
-	if (why) {
-		container_fail(c, false, "%s", why);
-		return;
-	}
-	c->control_ended = true;
+	c->cut_off = true;
 	loop_timer_set(&c->timer, LAST_WORDS_MS);
+}
+
+static void on_control_ended(struct api_client *client)
+{
+	container_cut_off(container_of(client, struct container, control));
+}
+
+static void on_life_ended(struct api_client *client)
+{
+	container_cut_off(container_of(client, struct container, life));
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -406,8 +428,8 @@ static void on_timer(struct loop_timer *timer)
 		loop_quit(&c->loop);
 	else if (c->state == CONTAINER_ENDING)
 		ending_next(c);
-	else if (c->control_ended)
-		container_fail(c, true, "the guest closed its control connection");
+	else if (c->cut_off)
+		container_fail(c, true, "hull-vmm closed its connection");
 	else
 		container_fail(c, true, "no contact from the guest within %llu s",
 			(unsigned long long)c->config->start_timeout_s);
@@ -442,26 +464,56 @@ static void on_signal(struct signals *signals, int signo, bool typed)
 	}
 }
 
+/* The container as hull-vmm reads it. Return: a file, or -errno with a message. */
+static int container_file(struct container *c)
+{
+	struct agent_spec *spec = c->config->spec;
+	struct buf text = BUF_INIT(CONTAINER_JSON_MAX);
+	int CLEANUP_FD fd = memfd_create("container", MFD_CLOEXEC);
+	int r;
+
+	if (spec->terminal)
+		tty_size(&spec->rows, &spec->cols);
+	r = fd < 0 ? -errno : spec_json(spec, &text);
+	if (!r)
+		r = io_write_full(fd, text.data, text.len);
+	buf_fini(&text);
+	return r < 0 ? err_errno(&c->err, -r, "the container's description") : TAKE_FD(fd);
+}
+
+/* What hull-vmm shall do first. */
+static int container_ask(struct container *c)
+{
+	bool terminal = c->config->spec->terminal;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(streams) && !r; i++)
+		if (c->monitor.fds[streams[i].client] >= 0)
+			r = api_client_upgrade(c->monitor.fds[streams[i].client],
+				terminal ? tty_path : streams[i].path);
+	if (!r)
+		r = api_client_init(&c->control, &c->loop, TAKE_FD(c->monitor.fds[MONITOR_CONTROL]),
+			on_control_ended);
+	if (!r)
+		r = api_client_init(
+			&c->life, &c->loop, TAKE_FD(c->monitor.fds[MONITOR_LIFE]), on_life_ended);
+	if (!r)
+		r = api_client_send(&c->life, "POST", "/container/start", NULL, on_started);
+	if (!r)
+		r = api_client_send(&c->life, "GET", "/container/wait", NULL, on_ended);
+	return r < 0 ? err_errno(&c->err, -r, "hull-vmm's connections") : 0;
+}
+
 static int container_start(struct container *c)
 {
-	static const struct monitor_ops monitor_ops = {
-		.connection = on_connection,
-		.phase = on_phase,
-		.ended = on_vm_ended,
-	};
-	static const struct agent_host_ops agent_ops = {
-		.hello = on_hello,
-		.started = on_started,
-		.ended = on_ended,
-		.broken = on_broken,
-	};
+	struct monitor_config vm = *c->config->vm;
+	int CLEANUP_FD file = -1;
 	int r = loop_timer_init(&c->loop, &c->timer, on_timer);
 
 	if (!r)
 		r = loop_timer_set(&c->timer, c->config->start_timeout_s * 1000);
 	if (r < 0)
 		return err_errno(&c->err, -r, "timer");
-	agent_host_init(&c->agent, &c->loop, &agent_ops);
 	c->streams = streams_new(&c->loop, on_output_done, c);
 	if (!c->streams)
 		return err_errno(&c->err, ENOMEM, "streams");
@@ -469,7 +521,17 @@ static int container_start(struct container *c)
 	if (r < 0)
 		return r;
 	timing_mark(c->config->timing, TIMING_SPAWN);
-	r = monitor_start(&c->monitor, &c->loop, c->config->vm, &monitor_ops, &c->err);
+	file = container_file(c);
+	r = file < 0 ? file
+		     : monitor_init(&c->monitor, &c->loop,
+			       container_clients(c->config) | 1u << MONITOR_CONTROL |
+				       1u << MONITOR_LIFE,
+			       on_vm_ended, &c->err);
+	if (!r)
+		r = container_ask(c);
+	vm.container_fd = file;
+	if (!r)
+		r = monitor_start(&c->monitor, &vm, &c->err);
 	passt_handed_over(c->config->passt);
 	return r;
 }
@@ -521,7 +583,8 @@ int container_run(const struct container_config *config)
 	container_report(c);
 	code = c->code;
 	monitor_fini(&c->monitor);
-	agent_host_fini(&c->agent);
+	api_client_fini(&c->life);
+	api_client_fini(&c->control);
 	signals_fini(&c->signals);
 	loop_timer_fini(&c->loop, &c->timer);
 	if (streams_free(c->streams)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One container's life: its VM, its agent, its streams, and the signals meant for it.
+// One container's life: its VM, its streams, and the signals meant for it.
 #pragma once
 
 #include <stdbool.h>
@@ -17,9 +17,10 @@ struct timing;
 /*
  * struct container_config - what to run and how
  * @vm:			borrowed
- * @spec:		borrowed; the terminal's size and the time of day are filled in
+ * @spec:		borrowed; the terminal's size is filled in
  * @passt:		borrowed; the VM's, maybe not started
  * @timing:		borrowed, marks are added
+ * @timed:		@timing will be looked at: ask hull-vmm for its marks
  * @interactive:	pass standard input on
  * @start_timeout_s:	seconds until the command must have been started
  */
@@ -28,6 +29,7 @@ struct container_config {
 	struct agent_spec *spec;
 	struct passt *passt;
 	struct timing *timing;
+	bool timed;
 	bool interactive;
 	uint64_t start_timeout_s;
 };

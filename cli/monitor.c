@@ -5,9 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
-#include "base/le.h"
-#include "base/log.h"
-#include "cli/value.h"
+#include "cli/spec_json.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,15 +24,12 @@
 #define VMM_EXIT_TRIPLE_FAULT 17
 #define VMM_EXIT_PANIC 18
 
-/* The guest's address on the virtual socket; 0 to 2 are reserved. */
-#define GUEST_CID 3
-
 /* Descriptors of the child, from here on; what a VM does not have leaves a gap. */
 #define CHILD_FD_FIRST 3
 enum child_fd {
-	CHILD_CHANNEL,
-	CHILD_EVENTS,
-	CHILD_CONSOLE,
+	CHILD_CLIENTS, /* as enum monitor_client */
+	CHILD_CONSOLE = CHILD_CLIENTS + MONITOR_CLIENTS,
+	CHILD_CONTAINER,
 	CHILD_ROOTFS,
 	CHILD_DISK,
 	CHILD_PASST,
@@ -43,12 +38,12 @@ enum child_fd {
 
 /* Our copies of the child's descriptors are made above its numbers, so that none is overwritten
  * before it was placed. */
-#define CHILD_FD_SPARE 16
+#define CHILD_FD_SPARE 32
 
-#define MONITOR_ARGS_MAX 32
+#define MONITOR_ARGS_MAX 40
 #define MONITOR_ARG_SIZE 64
 
-/* Messages and reads handed over in one go, so that a guest that floods can't starve the rest. */
+/* Reads in one go. */
 #define MONITOR_BATCH 64
 
 /* One read of a pipe; a batch of them empties the largest that is made here, 64 KiB. */
@@ -64,67 +59,10 @@ static void monitor_close(struct monitor *monitor, struct loop_source *src)
 	close(fd);
 }
 
-static void monitor_on_channel(struct loop_source *src, uint32_t events)
+static void close_end(int *fd)
 {
-	struct monitor *monitor = container_of(src, struct monitor, channel);
-
-	for (int i = 0; i < MONITOR_BATCH && src->fn; i++) {
-		uint8_t port[4];
-		int fd;
-		ssize_t got = io_recv_fd(src->fd, port, sizeof(port), &fd);
-
-		if (got == -EAGAIN)
-			return;
-		if (got == sizeof(port) && fd >= 0) {
-			monitor->ops->connection(monitor, le32_load(port), fd);
-			continue;
-		}
-		if (fd >= 0)
-			close(fd);
-		if (got <= 0 && got != -EPROTO) {
-			/* hull-vmm has closed it: its exit is on the way. */
-			monitor_close(monitor, src);
-			return;
-		}
-		log_debug("a message of hull-vmm without a connection is ignored");
-	}
-}
-
-/* "phase NAME NS"; hull-vmm is trusted, so anything else is a line of a kind not asked for here. */
-static void monitor_line(struct monitor *monitor)
-{
-	char *saved, *words[3];
-	uint64_t ns;
-
-	monitor->line[monitor->line_len] = '\0';
-	monitor->line_len = 0;
-	words[0] = strtok_r(monitor->line, " ", &saved);
-	words[1] = strtok_r(NULL, " ", &saved);
-	words[2] = strtok_r(NULL, " ", &saved);
-	if (!words[0] || !words[1] || !words[2] || strcmp(words[0], "phase"))
-		return;
-	if (value_number(words[2], 0, UINT64_MAX, &ns, NULL) == 0)
-		monitor->ops->phase(monitor, words[1], ns);
-}
-
-static void monitor_on_events(struct loop_source *src, uint32_t events)
-{
-	struct monitor *monitor = container_of(src, struct monitor, events);
-	char data[PIPE_READ_SIZE];
-	ssize_t got = read(src->fd, data, sizeof(data));
-
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (got <= 0) {
-		monitor_close(monitor, src);
-		return;
-	}
-	for (ssize_t i = 0; i < got; i++) {
-		if (data[i] == '\n')
-			monitor_line(monitor);
-		else if (monitor->line_len < sizeof(monitor->line) - 1)
-			monitor->line[monitor->line_len++] = data[i];
-	}
+	if (*fd >= 0)
+		close(TAKE_FD(*fd));
 }
 
 static void monitor_on_console(struct loop_source *src, uint32_t events)
@@ -142,7 +80,7 @@ static void monitor_on_console(struct loop_source *src, uint32_t events)
 	console_add(&monitor->text, data, (uint32_t)got);
 }
 
-/* What is left in a pipe or socket whose other end is gone. A child of hull-vmm's could hold that
+/* What is left in a pipe whose other end is gone. A child of hull-vmm's could hold that
  * end, so it isn't waited for. */
 static void monitor_drain_source(struct loop_source *src)
 {
@@ -158,10 +96,8 @@ static void monitor_on_exit(struct loop_source *src, uint32_t events)
 		return;
 	monitor->pid = 0;
 	monitor_close(monitor, src);
-	monitor_drain_source(&monitor->channel);
-	monitor_drain_source(&monitor->events);
 	monitor_drain_source(&monitor->console);
-	monitor->ops->ended(monitor);
+	monitor->ended(monitor);
 }
 
 struct monitor_args {
@@ -203,7 +139,8 @@ __attribute__((format(printf, 3, 4))) static void args_net(
 		mac[2], mac[3], mac[4], mac[5]);
 }
 
-static void monitor_args(struct monitor_args *args, const struct monitor_config *config)
+static void monitor_args(struct monitor_args *args, const struct monitor_config *config,
+	const int fds[CHILD_FD_COUNT])
 {
 	*args = (struct monitor_args){0};
 	args_add(args, config->program, NULL);
@@ -212,16 +149,19 @@ static void monitor_args(struct monitor_args *args, const struct monitor_config 
 	args_add(args, "--cmdline", config->cmdline);
 	args_addf(args, "--memory", "%" PRIu64, config->memory_mib);
 	args_addf(args, "--cpus", "%u", config->cpus);
-	args_addf(args, "--disk", "fd=%d,ro", CHILD_FD_FIRST + CHILD_ROOTFS);
+	args_addf(args, "--disk", "fd=%d,ro,id=" SPEC_DRIVE_IMAGE, CHILD_FD_FIRST + CHILD_ROOTFS);
 	if (config->disk_fd >= 0)
-		args_addf(args, "--disk", "fd=%d", CHILD_FD_FIRST + CHILD_DISK);
+		args_addf(
+			args, "--disk", "fd=%d,id=" SPEC_DRIVE_WRITES, CHILD_FD_FIRST + CHILD_DISK);
 	if (config->passt_fd >= 0)
 		args_net(args, config->mac, "passtfd=%d", CHILD_FD_FIRST + CHILD_PASST);
 	else if (config->tap)
 		args_net(args, config->mac, "tap=%s", config->tap);
-	args_addf(args, "--vsock", "cid=%d,fd=%d", GUEST_CID, CHILD_FD_FIRST + CHILD_CHANNEL);
 	args_addf(args, "--serial", "fd=%d", CHILD_FD_FIRST + CHILD_CONSOLE);
-	args_addf(args, "--events-fd", "%d", CHILD_FD_FIRST + CHILD_EVENTS);
+	args_addf(args, "--container", "/dev/fd/%d", CHILD_FD_FIRST + CHILD_CONTAINER);
+	for (int i = CHILD_CLIENTS; i < CHILD_CLIENTS + MONITOR_CLIENTS; i++)
+		if (fds[i] >= 0)
+			args_addf(args, "--api-fd", "%d", CHILD_FD_FIRST + i);
 }
 
 /* The signals as a fresh program expects them: none blocked, none ignored, whatever hull does. */
@@ -268,7 +208,7 @@ static int monitor_spawn(
 	pid_t pid;
 	int r;
 
-	monitor_args(&args, config);
+	monitor_args(&args, config, fds);
 	r = posix_spawn_file_actions_init(&files);
 	if (r)
 		return -r;
@@ -288,79 +228,71 @@ out_files:
 	return -r;
 }
 
-/* Watch our end of a pair or pipe, which is non-blocking. */
-static int monitor_watch(
-	struct monitor *monitor, struct loop_source *src, int fd, loop_fn *fn, struct err *err)
+/* The console's pipe: our end is watched. Return: hull-vmm's end, or -errno with @err set. */
+static int monitor_make_console(struct monitor *monitor, struct err *err)
 {
-	int r = io_nonblock(fd);
+	int CLEANUP_FD near = -1;
+	int p[2], r;
 
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_errno(err, errno, "guest's console");
+	near = p[0];
+	r = io_nonblock(near);
 	if (!r)
-		r = loop_add(monitor->loop, src, fd, EPOLLIN, fn);
+		r = loop_add(monitor->loop, &monitor->console, near, EPOLLIN, monitor_on_console);
 	if (r < 0) {
-		close(fd);
-		return err_errno(err, -r, "hull-vmm's descriptors");
+		close(p[1]);
+		return err_errno(err, -r, "guest's console");
+	}
+	near = -1;
+	return p[1];
+}
+
+int monitor_init(struct monitor *monitor, struct loop *loop, unsigned int clients,
+	monitor_fn *ended, struct err *err)
+{
+	*monitor = (struct monitor){.loop = loop, .ended = ended};
+	console_init(&monitor->text);
+	for (int i = 0; i < MONITOR_CLIENTS; i++)
+		monitor->fds[i] = monitor->far_fds[i] = -1;
+	for (int i = 0; i < MONITOR_CLIENTS; i++) {
+		int ends[2];
+
+		if (!(clients & 1u << i))
+			continue;
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+			return err_errno(err, errno, "hull-vmm's connections");
+		monitor->fds[i] = ends[0];
+		monitor->far_fds[i] = ends[1];
 	}
 	return 0;
 }
 
-/* Make the pair and the pipes: our ends are watched, the child's go to @fds. */
-static int monitor_wire(struct monitor *monitor, int *fds, struct err *err)
+/* Copies of the child's descriptors above its numbers; -1 where there is none. */
+static int copy_fds(const int *ends, int *ret, struct err *err)
 {
-	int p[2], r;
+	int r = 0;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0)
-		return err_errno(err, errno, "hull-vmm's channel");
-	fds[CHILD_CHANNEL] = p[1];
-	r = monitor_watch(monitor, &monitor->channel, p[0], monitor_on_channel, err);
-	if (r < 0)
-		return r;
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_errno(err, errno, "hull-vmm's events");
-	fds[CHILD_EVENTS] = p[1];
-	r = monitor_watch(monitor, &monitor->events, p[0], monitor_on_events, err);
-	if (r < 0)
-		return r;
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_errno(err, errno, "guest's console");
-	fds[CHILD_CONSOLE] = p[1];
-	return monitor_watch(monitor, &monitor->console, p[0], monitor_on_console, err);
-}
-
-int monitor_start(struct monitor *monitor, struct loop *loop, const struct monitor_config *config,
-	const struct monitor_ops *ops, struct err *err)
-{
-	int ends[CHILD_FD_COUNT] = {
-		-1, -1, -1, config->rootfs_fd, config->disk_fd, config->passt_fd};
-	int fds[CHILD_FD_COUNT] = {-1, -1, -1, -1, -1, -1};
-	int pidfd, r;
-
-	*monitor = (struct monitor){.loop = loop, .ops = ops};
-	console_init(&monitor->text);
-	r = monitor_wire(monitor, ends, err);
-	for (int i = 0; i < CHILD_FD_COUNT && !r; i++) {
-		if (ends[i] < 0)
+	for (int i = 0; i < CHILD_FD_COUNT; i++) {
+		ret[i] = -1;
+		if (ends[i] < 0 || r)
 			continue;
-		fds[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, CHILD_FD_SPARE);
-		if (fds[i] < 0)
+		ret[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, CHILD_FD_SPARE);
+		if (ret[i] < 0)
 			r = err_errno(err, errno, "hull-vmm's descriptors");
 	}
-	if (!r) {
-		r = monitor_spawn(monitor, config, fds);
-		if (r < 0)
-			err_errno(err, -r, "cannot run %s", config->program);
-	}
-	for (int i = 0; i < CHILD_FD_COUNT; i++) {
-		if (i < CHILD_ROOTFS && ends[i] >= 0)
-			close(ends[i]);
-		if (fds[i] >= 0)
-			close(fds[i]);
-	}
-	if (r < 0)
-		return r;
-	pidfd = pidfd_open(monitor->pid, 0);
+	return r;
+}
+
+/* Learn of its end. */
+static int monitor_watch(struct monitor *monitor, struct err *err)
+{
+	int pidfd = pidfd_open(monitor->pid, 0);
+	int r;
+
 	if (pidfd < 0)
 		return err_errno(err, errno, "pidfd of hull-vmm");
-	r = loop_add(loop, &monitor->process, pidfd, EPOLLIN, monitor_on_exit);
+	r = loop_add(monitor->loop, &monitor->process, pidfd, EPOLLIN, monitor_on_exit);
 	if (r < 0) {
 		close(pidfd);
 		return err_errno(err, -r, "pidfd of hull-vmm");
@@ -368,15 +300,34 @@ int monitor_start(struct monitor *monitor, struct loop *loop, const struct monit
 	return 0;
 }
 
-void monitor_drain(struct monitor *monitor)
+int monitor_start(struct monitor *monitor, const struct monitor_config *config, struct err *err)
 {
-	if (monitor->channel.fn)
-		monitor_on_channel(&monitor->channel, EPOLLIN);
-}
+	int ends[CHILD_FD_COUNT] = {
+		[CHILD_CONTAINER] = config->container_fd,
+		[CHILD_ROOTFS] = config->rootfs_fd,
+		[CHILD_DISK] = config->disk_fd,
+		[CHILD_PASST] = config->passt_fd,
+	};
+	int fds[CHILD_FD_COUNT];
+	int r;
 
-void monitor_hang_up(struct monitor *monitor)
-{
-	monitor_close(monitor, &monitor->channel);
+	memcpy(&ends[CHILD_CLIENTS], monitor->far_fds, sizeof(monitor->far_fds));
+	r = ends[CHILD_CONSOLE] = monitor_make_console(monitor, err);
+	if (r < 0)
+		return r;
+	r = copy_fds(ends, fds, err);
+	if (!r) {
+		r = monitor_spawn(monitor, config, fds);
+		if (r < 0)
+			err_errno(err, -r, "cannot run %s", config->program);
+	}
+	for (int i = 0; i < CHILD_FD_COUNT; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	close(ends[CHILD_CONSOLE]);
+	for (int i = 0; i < MONITOR_CLIENTS; i++)
+		close_end(&monitor->far_fds[i]);
+	return r < 0 ? r : monitor_watch(monitor, err);
 }
 
 void monitor_kill(struct monitor *monitor)
@@ -389,8 +340,10 @@ void monitor_fini(struct monitor *monitor)
 {
 	if (!monitor->loop)
 		return;
-	monitor_close(monitor, &monitor->channel);
-	monitor_close(monitor, &monitor->events);
+	for (int i = 0; i < MONITOR_CLIENTS; i++) {
+		close_end(&monitor->fds[i]);
+		close_end(&monitor->far_fds[i]);
+	}
 	monitor_close(monitor, &monitor->console);
 	monitor_close(monitor, &monitor->process);
 	if (monitor->pid) {

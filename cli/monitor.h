@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// hull's child hull-vmm: how it is started, what it reports, and how it ends.
+// hull's child hull-vmm: how it is started, what it is reached by, and how it ends.
 #pragma once
 
 #include "base/loop.h"
@@ -16,18 +16,30 @@ struct monitor;
  * Theory of operation
  *
  * hull-vmm runs in a session of its own, so that a ^C meant for the container doesn't reach it,
- *with no descriptors but /dev/null twice, hull's standard error, and these:
+ * with no descriptors but /dev/null twice, hull's standard error, and these:
  *
- *   channel	SOCK_SEQPACKET pair: every connection that the guest makes arrives as a message
- *		{le32 port} with a descriptor. Closing it ends the VM, so the VM can't outlive hull.
- *   events	pipe of text lines, "phase NAME NS" and "exit REASON"
+ *   control	connection to hull-vmm's API for what is asked of a running container; hull-vmm is
+ *		told that this is its owner: it ends when this is closed, so it can't outlive hull
+ *   life	likewise, for the container's start and end, which are answered when they happen
+ *   streams	one each, to become the container's input and output
+ *   container	a file with what the container is
  *   console	pipe of what the guest prints on its serial port; the last of it is kept
  *   disks	the image, read-only, and maybe a scratch disk
  *   passt	maybe a stream socket to the program that carries the guest's packets
  *
- * The guest, and hence what comes through channel and console, is hostile. So is hull-vmm, should
+ * The guest, and hence what comes through streams and console, is hostile. So is hull-vmm, should
  * the guest have taken it over: nothing it sends makes anything here grow.
  */
+
+/* Connections to the API. */
+enum monitor_client {
+	MONITOR_CONTROL,
+	MONITOR_LIFE,
+	MONITOR_IN,
+	MONITOR_OUT, /* of a terminal: both ways */
+	MONITOR_ERR,
+	MONITOR_CLIENTS,
+};
 
 /*
  * struct monitor_config - what to boot
@@ -35,6 +47,7 @@ struct monitor;
  * @kernel:		path, as the user wrote it or absolute
  * @cmdline:		for the guest's kernel
  * @memory_mib:		MiB
+ * @container_fd:	a file that holds what PUT /container takes, borrowed
  * @rootfs_fd, @disk_fd:	borrowed; @disk_fd is -1 for none
  * @passt_fd:		socket to passt, borrowed; -1 for none
  * @tap:		name of a tap interface, or NULL; not together with @passt_fd
@@ -47,6 +60,7 @@ struct monitor_config {
 	const char *cmdline;
 	uint64_t memory_mib;
 	uint32_t cpus;
+	int container_fd;
 	int rootfs_fd;
 	int disk_fd;
 	int passt_fd;
@@ -55,45 +69,39 @@ struct monitor_config {
 };
 
 /*
- * struct monitor_ops - what the owner wants to know. Context: the loop.
- * @connection:	the guest dialed @port (untrusted); the owner takes the descriptor @fd
- * @phase:	hull-vmm reports that it reached @name at @ns of CLOCK_MONOTONIC
- * @ended:	hull-vmm is gone; everything it had sent has been handed over before
+ * monitor_fn - hull-vmm is gone
+ *
+ * What it had sent before can be read from its connections; the console has been. Context: loop.
  */
-struct monitor_ops {
-	void (*connection)(struct monitor *monitor, uint32_t port, int fd);
-	void (*phase)(struct monitor *monitor, const char *name, uint64_t ns);
-	void (*ended)(struct monitor *monitor);
-};
+typedef void monitor_fn(struct monitor *monitor);
 
-/* Longest line of hull-vmm's events; more is cut. */
-#define MONITOR_LINE_MAX 128
-
+/*
+ * struct monitor
+ * @fds:	our ends of the connections, blocking, or -1; the owner may take them
+ * @far_fds:	hull-vmm's, until it is started
+ */
 struct monitor {
 	struct loop *loop;
-	const struct monitor_ops *ops;
+	monitor_fn *ended;
 	pid_t pid;  /* 0 while there is none */
 	int status; /* of waitpid, once @pid is 0 */
-	struct loop_source channel, events, console, process;
-	char line[MONITOR_LINE_MAX];
-	size_t line_len;
+	int fds[MONITOR_CLIENTS], far_fds[MONITOR_CLIENTS];
+	struct loop_source console, process;
 	struct console text; /* of the guest's console */
 };
 
 /*
- * monitor_start() - start hull-vmm
+ * monitor_init() - make the connections: from here on requests can be sent
  * @monitor:	embedded in its owner; monitor_fini() in any case
+ * @clients:	bit per enum monitor_client
  *
  * Return: 0 or -errno with a message.
  */
-int monitor_start(struct monitor *monitor, struct loop *loop, const struct monitor_config *config,
-	const struct monitor_ops *ops, struct err *err);
+int monitor_init(struct monitor *monitor, struct loop *loop, unsigned int clients,
+	monitor_fn *ended, struct err *err);
 
-/* monitor_drain() - hand over the connections that have arrived already. */
-void monitor_drain(struct monitor *monitor);
-
-/* monitor_hang_up() - close the channel: the VM ends at once, and ended() follows. */
-void monitor_hang_up(struct monitor *monitor);
+/* monitor_start() - start hull-vmm. Return: 0 or -errno with a message. */
+int monitor_start(struct monitor *monitor, const struct monitor_config *config, struct err *err);
 
 /* monitor_kill() - SIGKILL, for one that doesn't end by itself; ended() follows. */
 void monitor_kill(struct monitor *monitor);

@@ -18,6 +18,9 @@
 #define NOFILE_SOFT 1024
 #define NOFILE_HARD 524288
 
+/* hull-vmm chooses the ports; what there is of streams shall have some. */
+#define PORT_ANY 1
+
 static int spec_add_all(struct strlist *list, char *const *items)
 {
 	int r = 0;
@@ -106,13 +109,13 @@ static void spec_streams(struct agent_spec *agent, const struct run_options *opt
 {
 	agent->terminal = options->tty;
 	if (options->tty) {
-		agent->tty_port = SPEC_PORT_TTY;
+		agent->tty_port = PORT_ANY;
 		return;
 	}
 	if (options->interactive)
-		agent->stdin_port = SPEC_PORT_STDIN;
-	agent->stdout_port = SPEC_PORT_STDOUT;
-	agent->stderr_port = SPEC_PORT_STDERR;
+		agent->stdin_port = PORT_ANY;
+	agent->stdout_port = PORT_ANY + 1;
+	agent->stderr_port = PORT_ANY + 2;
 }
 
 /* Does it fit the one frame that carries it? Better said now than when the VM is up. */

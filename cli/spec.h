@@ -9,19 +9,12 @@ struct err;
 struct image_config;
 struct run_options;
 
-/* Host ports at which the guest dials its streams. */
-enum spec_port {
-	SPEC_PORT_STDIN = 1025,
-	SPEC_PORT_STDOUT,
-	SPEC_PORT_STDERR,
-	SPEC_PORT_TTY,
-};
-
 /*
- * struct spec - what START will carry
+ * struct spec - the container and its command
  * @args, @env:		owned
  * @agent:		borrows from @args, @env, the options and the image's configuration;
- *			the terminal's size and the time of day are left 0
+ *			the terminal's size is left 0, and ports are not for dialing: they tell
+ *			which streams there are
  */
 struct spec {
 	struct strlist args;

@@ -21,10 +21,10 @@ static const struct {
 	[TIMING_KERNEL] = {"kernel loaded", "kernel"},
 	[TIMING_RUN] = {"first KVM_RUN", "run"},
 	[TIMING_INIT] = {"init started", NULL},
-	[TIMING_CONTACT] = {"init connected", NULL},
-	[TIMING_STARTED] = {"command started", NULL},
+	[TIMING_CONTACT] = {"init connected", "hello"},
+	[TIMING_STARTED] = {"command started", "started"},
 	[TIMING_OUTPUT] = {"first output", NULL},
-	[TIMING_EXITED] = {"command exited", NULL},
+	[TIMING_EXITED] = {"command exited", "ended"},
 	[TIMING_ENDED] = {"VM ended", NULL},
 };
 
@@ -39,27 +39,38 @@ void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns)
 		timing->ns[phase] = ns;
 }
 
-void timing_set_guest_clock(struct timing *timing, uint64_t guest_ns)
+static uint64_t get(const json_t *timings, const char *name)
 {
-	timing->guest_offset_ns = clock_ns() - guest_ns;
+	json_int_t value = json_integer_value(json_object_get(timings, name));
+
+	return value > 0 ? (uint64_t)value : 0;
 }
 
-void timing_mark_guest(struct timing *timing, enum timing_phase phase, uint64_t guest_ns)
+/* Between the start of the VM and now. */
+static uint64_t clamp(const struct timing *timing, uint64_t ns)
 {
-	uint64_t ns = guest_ns + timing->guest_offset_ns;
 	uint64_t now = clock_ns();
 
 	if (ns < timing->ns[TIMING_SPAWN])
-		ns = timing->ns[TIMING_SPAWN];
-	timing_mark_at(timing, phase, ns > now ? now : ns);
+		return timing->ns[TIMING_SPAWN];
+	return ns > now ? now : ns;
 }
 
-int timing_monitor_phase(const char *name)
+void timing_mark_api(struct timing *timing, const json_t *timings)
 {
-	for (int i = 0; i < TIMING_COUNT; i++)
-		if (phases[i].monitor && !strcmp(phases[i].monitor, name))
-			return i;
-	return -ENOENT;
+	uint64_t hello = get(timings, "hello");
+
+	for (int i = 0; i < TIMING_COUNT; i++) {
+		uint64_t ns = phases[i].monitor ? get(timings, phases[i].monitor) : 0;
+
+		if (ns)
+			timing->ns[i] = clamp(timing, ns);
+	}
+	/* The guest told its own clock's time along with its hello. */
+	if (hello)
+		timing_mark_at(timing, TIMING_INIT,
+			clamp(timing,
+				hello - (get(timings, "guest_dial") - get(timings, "guest_init"))));
 }
 
 /* The phase that comes after @last in order of time, or TIMING_COUNT; of equals, in their order. */

@@ -229,8 +229,10 @@ static bool on_message(struct agent *agent, const struct agent_msg *msg)
 static void on_broken(struct agent *agent, const char *why)
 {
 	struct container *container = container_of(agent, struct container, agent);
+	bool over = container->main && command_is_over(container->main);
 
-	log_warn("container: the guest is lost: %s", why);
+	/* It powers off, then. */
+	log_at(over ? LOG_DEBUG : LOG_WARN, LOG_ORIGIN, "container: the guest is lost: %s", why);
 	container->why = "the guest is lost";
 	if (container->main && !command_is_over(container->main))
 		command_failed(container->main, AGENT_EXIT_ERROR, "container: the guest is lost");

