@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/mac.h"
 #include "cli/spec_json.h"
 
 #include <fcntl.h>
@@ -129,14 +130,14 @@ __attribute__((format(printf, 3, 4))) static void args_addf(
 __attribute__((format(printf, 3, 4))) static void args_net(
 	struct monitor_args *args, const uint8_t *mac, const char *format, ...)
 {
-	char text[MONITOR_ARG_SIZE];
+	char text[MONITOR_ARG_SIZE], address[MAC_TEXT_SIZE];
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	args_addf(args, "--net", "%s,mac=%02x:%02x:%02x:%02x:%02x:%02x", text, mac[0], mac[1],
-		mac[2], mac[3], mac[4], mac[5]);
+	mac_format(mac, address);
+	args_addf(args, "--net", "%s,mac=%s", text, address);
 }
 
 static void monitor_args(struct monitor_args *args, const struct monitor_config *config,

@@ -4,57 +4,45 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/mac.h"
 #include "cli/value.h"
 
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#define MAC_SIZE 6
-/* The first byte of a MAC: bit 0 says it is a group's, bit 1 that nobody has assigned it. */
-#define MAC_GROUP 1
-#define MAC_LOCAL 2
 /* Longest --network, --publish or --add-host. */
 #define TEXT_MAX 512
 
 static int parse_ip(const char *text, struct agent_ip *ret, struct err *err)
 {
-	*ret = (struct agent_ip){0};
-	if (inet_pton(AF_INET, text, ret->bytes) == 1)
-		ret->family = 4;
-	else if (inet_pton(AF_INET6, text, ret->bytes) == 1)
-		ret->family = 6;
-	else
+	if (agent_ip_parse(text, ret) < 0)
 		return err_set(err, -EINVAL, "\"%s\" is not an IP address", text);
 	return 0;
 }
 
-static int parse_address(struct agent_interface *interface, char *text, struct err *err)
+static int parse_address(struct agent_interface *interface, const char *text, struct err *err)
 {
 	size_t n = interface->n_addresses;
-	char *slash = strchr(text, '/');
-	uint64_t prefix = 0;
-	int r;
 
 	if (n == AGENT_ADDRESSES_MAX)
 		return err_set(err, -E2BIG, "more than %u addresses", AGENT_ADDRESSES_MAX);
-	if (!slash)
+	switch (agent_ip_parse_prefix(text, &interface->addresses[n], &interface->prefixes[n])) {
+	case 0:
+		interface->n_addresses = n + 1;
+		return 0;
+	case -ENOENT:
 		return err_set(
 			err, -EINVAL, "ip \"%s\" has no prefix length, as in 10.0.0.2/24", text);
-	*slash = '\0';
-	r = parse_ip(text, &interface->addresses[n], err);
-	if (!r)
-		r = value_number(
-			slash + 1, 0, interface->addresses[n].family == 4 ? 32 : 128, &prefix, err);
-	if (r < 0)
-		return r;
-	interface->prefixes[n] = (uint8_t)prefix;
-	interface->n_addresses = n + 1;
-	return 0;
+	case -ERANGE:
+		return err_set(err, -EINVAL, "ip \"%s\": its prefix length is not 0 to %d", text,
+			interface->addresses[n].family == 4 ? 32 : 128);
+	default:
+		return err_set(
+			err, -EINVAL, "\"%s\" is not an IP address and a prefix length", text);
+	}
 }
 
 static int parse_gateway(struct agent_interface *interface, const char *text, struct err *err)
@@ -72,17 +60,7 @@ static int parse_gateway(struct agent_interface *interface, const char *text, st
 
 static int parse_mac(uint8_t *mac, const char *text, struct err *err)
 {
-	bool ok = strlen(text) == 3 * MAC_SIZE - 1;
-
-	for (int i = 0; i < MAC_SIZE && ok; i++) {
-		const char *p = text + 3 * i;
-		char digits[] = {p[0], p[1], '\0'};
-
-		ok = isxdigit((unsigned char)p[0]) && isxdigit((unsigned char)p[1]) &&
-		     p[2] == (i < MAC_SIZE - 1 ? ':' : '\0');
-		mac[i] = (uint8_t)strtoul(digits, NULL, 16);
-	}
-	if (!ok)
+	if (mac_parse(text, mac) < 0)
 		return err_set(err, -EINVAL, "\"%s\" is not a MAC, as in 02:00:00:00:00:01", text);
 	if (mac[0] & MAC_GROUP)
 		return err_set(err, -EINVAL, "MAC %s is a group's, not an interface's", text);

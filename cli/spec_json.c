@@ -3,6 +3,7 @@
 #include "cli/spec_json.h"
 
 #include "base/json_write.h"
+#include "base/mac.h"
 #include "protocol/agent.h"
 
 #include <arpa/inet.h>
@@ -83,11 +84,9 @@ static void put_ip(struct json_out *out, const struct agent_ip *ip, int prefix)
 
 static void put_interface(struct json_out *out, const struct agent_interface *interface)
 {
-	const uint8_t *mac = interface->mac;
-	char text[sizeof("00:00:00:00:00:00")];
+	char text[MAC_TEXT_SIZE];
 
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		mac[3], mac[4], mac[5]);
+	mac_format(interface->mac, text);
 	json_begin(out, NULL, '{');
 	json_put_string(out, "mac", text);
 	if (interface->mtu)

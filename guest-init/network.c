@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/mac.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,6 @@
 #include <linux/rtnetlink.h>
 
 #define LOOPBACK_INDEX 1
-#define MAC_SIZE 6
 /* A request has at most three attributes. */
 #define REQUEST_MAX 256
 /* One answer of the kernel: a datagram of whole messages, as rtnetlink sizes them. */

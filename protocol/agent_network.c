@@ -3,10 +3,10 @@
 #include "protocol/agent_network.h"
 
 #include "base/le.h"
+#include "base/mac.h"
 
 #include <errno.h>
 
-#define MAC_SIZE 6u
 #define INTERFACE_SIZE (MAC_SIZE + 2u)
 #define ADDRESS_HEADER_SIZE 4u
 

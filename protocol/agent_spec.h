@@ -72,6 +72,17 @@ struct agent_ip {
 	uint8_t bytes[16];
 };
 
+/* agent_ip_parse() - read an address. @text: untrusted. Return: 0 or -EINVAL. */
+int agent_ip_parse(const char *text, struct agent_ip *ret);
+
+/*
+ * agent_ip_parse_prefix() - read ADDRESS/LENGTH
+ * @text:	untrusted
+ *
+ * Return: 0; -ENOENT if there is no slash; -EINVAL for the address, -ERANGE for the length.
+ */
+int agent_ip_parse_prefix(const char *text, struct agent_ip *ret, uint8_t *ret_prefix);
+
 /*
  * struct agent_interface - how to set up one network interface of the guest
  * @mac:	which one

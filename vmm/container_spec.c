@@ -6,9 +6,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/mac.h"
 #include "vmm/json_read.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,40 +348,19 @@ static int read_mounts(const json_t *json, struct container_spec *spec, struct e
 	return r;
 }
 
-static int read_ip(const char *text, size_t len, struct agent_ip *ret)
-{
-	char copy[INET6_ADDRSTRLEN] = "";
-
-	*ret = (struct agent_ip){0};
-	if (len >= sizeof(copy))
-		return -EINVAL;
-	memcpy(copy, text, len);
-	if (inet_pton(AF_INET, copy, ret->bytes) == 1)
-		ret->family = 4;
-	else if (inet_pton(AF_INET6, copy, ret->bytes) == 1)
-		ret->family = 6;
-	return ret->family ? 0 : -EINVAL;
-}
-
 /* ADDRESS/PREFIX */
 static int read_address(const json_t *json, struct agent_interface *interface, struct err *err)
 {
 	const char *text = json_string_value(json);
-	const char *slash = text ? strchr(text, '/') : NULL;
-	struct agent_ip *ip = &interface->addresses[interface->n_addresses];
-	unsigned long prefix;
-	char *end = NULL;
+	size_t n = interface->n_addresses;
 
-	if (!slash || read_ip(text, (size_t)(slash - text), ip) < 0)
-		goto bad;
-	prefix = slash[1] >= '0' && slash[1] <= '9' ? strtoul(slash + 1, &end, 10) : 0;
-	if (!end || *end || prefix > (ip->family == 4 ? 32 : 128))
-		goto bad;
-	interface->prefixes[interface->n_addresses++] = (uint8_t)prefix;
+	if (!text ||
+		agent_ip_parse_prefix(text, &interface->addresses[n], &interface->prefixes[n]) < 0)
+		return err_set(err, -EINVAL,
+			"interface: '%.100s' is not an address with its prefix length",
+			text ? text : "?");
+	interface->n_addresses++;
 	return 0;
-bad:
-	return err_set(err, -EINVAL, "interface: '%.100s' is not an address with its prefix length",
-		text ? text : "?");
 }
 
 static int read_gateway(const json_t *json, struct agent_interface *interface, struct err *err)
@@ -389,26 +368,10 @@ static int read_gateway(const json_t *json, struct agent_interface *interface, s
 	const char *text = json_string_value(json);
 	struct agent_ip ip;
 
-	if (!text || read_ip(text, strlen(text), &ip) < 0)
+	if (!text || agent_ip_parse(text, &ip) < 0)
 		return err_set(err, -EINVAL, "interface: gateway '%.100s' is not an address",
 			text ? text : "?");
 	interface->gateways[ip.family == 6] = ip;
-	return 0;
-}
-
-static int read_mac(const char *text, uint8_t mac[6])
-{
-	for (int i = 0; i < 6; i++, text += 3) {
-		char *end;
-		char pair[3] = {0};
-
-		if (!text[0] || !text[1] || text[2] != (i < 5 ? ':' : '\0'))
-			return -EINVAL;
-		memcpy(pair, text, 2);
-		if (strspn(pair, "0123456789abcdefABCDEF") != 2)
-			return -EINVAL;
-		mac[i] = (uint8_t)strtoul(pair, &end, 16);
-	}
 	return 0;
 }
 
@@ -427,7 +390,7 @@ static int read_interface(const json_t *json, struct agent_interface *interface,
 
 	if (r < 0)
 		return r;
-	if (read_mac(mac, interface->mac) < 0)
+	if (mac_parse(mac, interface->mac) < 0)
 		return err_set(
 			err, -EINVAL, "interface: field 'mac': '%.40s' is not a MAC address", mac);
 	if (json_array_size(addresses) > AGENT_ADDRESSES_MAX)

@@ -3,10 +3,10 @@
 #include "vmm/options.h"
 
 #include "base/err.h"
+#include "base/mac.h"
 #include "vmm/config.h"
 #include "vmm/option_value.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
@@ -54,30 +54,14 @@ static int net_passtfd(char *value, struct config_net *net, struct err *err)
 	return option_fd("--net passtfd", value, &net->fds[0], err);
 }
 
-static int hex_digit(char c)
-{
-	if (isdigit((unsigned char)c))
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 int option_mac(const char *option, const char *text, uint8_t ret[6], struct err *err)
 {
-	bool good = strlen(text) == 17;
-	uint8_t mac[6] = {0};
+	uint8_t mac[MAC_SIZE];
 
-	for (int i = 0; i < 6 && good; i++) {
-		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
-
-		good = high >= 0 && low >= 0 && text[3 * i + 2] == (i < 5 ? ':' : '\0');
-		if (good)
-			mac[i] = (uint8_t)(high << 4 | low);
-	}
-	if (!good)
+	if (mac_parse(text, mac) < 0)
 		return err_set(err, -EINVAL, "%s: '%s' is not an address like 02:00:00:00:00:01",
 			option, text);
-	if ((mac[0] & 1) || !memcmp(mac, (const uint8_t[6]){0}, sizeof(mac)))
+	if ((mac[0] & MAC_GROUP) || !memcmp(mac, (const uint8_t[MAC_SIZE]){0}, sizeof(mac)))
 		return err_set(
 			err, -EINVAL, "%s: %s is not the address of one device", option, text);
 	memcpy(ret, mac, sizeof(mac));

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/mac.h"
 #include "devices/net.h"
 #include "vmm/monitor.h"
 #include "vmm/option_value.h"
@@ -159,10 +160,9 @@ int route_patch_net(struct route_call *call, struct err *err)
 static void describe_mac(struct json_out *out, const uint8_t *mac)
 {
 	static const uint8_t none[6];
-	char text[18];
+	char text[MAC_TEXT_SIZE];
 
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		mac[3], mac[4], mac[5]);
+	mac_format(mac, text);
 	json_put_string(out, "guest_mac", memcmp(mac, none, sizeof(none)) ? text : NULL);
 }
 
