@@ -159,7 +159,7 @@ static void monitor_args(struct monitor_args *args, const struct monitor_config 
 	else if (config->tap)
 		args_net(args, config->mac, "tap=%s", config->tap);
 	args_addf(args, "--serial", "fd=%d", CHILD_FD_FIRST + CHILD_CONSOLE);
-	args_addf(args, "--container", "/dev/fd/%d", CHILD_FD_FIRST + CHILD_CONTAINER);
+	args_addf(args, "--container", "fd=%d", CHILD_FD_FIRST + CHILD_CONTAINER);
 	for (int i = CHILD_CLIENTS; i < CHILD_CLIENTS + MONITOR_CLIENTS; i++)
 		if (fds[i] >= 0)
 			args_addf(args, "--api-fd", "%d", CHILD_FD_FIRST + i);

@@ -20,7 +20,7 @@ void config_init(struct config *config)
 		.acpi = true,
 		.vsock.fd = -1,
 		.serial.fd = -1,
-		.api.body_max = CONFIG_BODY_DEFAULT,
+		.api = {.container_fd = -1, .body_max = CONFIG_BODY_DEFAULT},
 		.id = "anonymous-instance",
 		.events_fd = -1,
 		.log_level = LOG_WARN,

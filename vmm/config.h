@@ -137,6 +137,7 @@ struct config_balloon {
  * @fds:	@fd_count inherited sockets of clients
  * @file:	a configuration to be started at once, or NULL
  * @container:	a file that says what the container is, or NULL
+ * @container_fd: it is inherited open, and @container is "fd=N"; or -1
  * @none:	no API is wanted
  * @body_max:	bytes of a request's body
  */
@@ -146,6 +147,7 @@ struct config_api {
 	unsigned int fd_count;
 	const char *file;
 	const char *container;
+	int container_fd;
 	bool none;
 	size_t body_max;
 };

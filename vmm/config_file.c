@@ -44,14 +44,16 @@ static const struct member members[] = {
 	{"memory-hotplug", "/hotplug/memory", NULL},
 };
 
-static json_t *load(const char *path, struct err *err)
+/* @from: inherited; -1: open @path */
+static json_t *load(const char *path, int from, struct err *err)
 {
 	char CLEANUP_FREE *text = NULL;
 	int CLEANUP_FD fd = -1;
 	uint64_t size = 0;
 	int r;
 
-	fd = file_open("configuration", path, &size, err);
+	fd = from < 0 ? file_open("configuration", path, &size, err)
+		      : file_adopt("configuration", path, from, &size, err);
 	if (fd < 0)
 		return NULL;
 	if (size > FILE_SIZE_MAX) {
@@ -97,7 +99,7 @@ static int apply_elements(
 static int apply_file(
 	struct monitor *monitor, const struct member *member, const char *path, struct err *err)
 {
-	json_t CLEANUP_JSON *body = load(path, err);
+	json_t CLEANUP_JSON *body = load(path, -1, err);
 
 	return body ? routes_apply(monitor, HTTP_PUT, member->path, body, err) : err->code;
 }
@@ -125,7 +127,8 @@ static int start(struct monitor *monitor, struct err *err)
 
 int config_file_container(struct monitor *monitor, int *ret_code, struct err *err)
 {
-	json_t CLEANUP_JSON *body = load(monitor->config.api.container, err);
+	json_t CLEANUP_JSON *body =
+		load(monitor->config.api.container, monitor->config.api.container_fd, err);
 
 	*ret_code = MONITOR_EXIT_CONFIG;
 	return body ? routes_apply(monitor, HTTP_PUT, "/container", body, err) : err->code;
@@ -133,7 +136,7 @@ int config_file_container(struct monitor *monitor, int *ret_code, struct err *er
 
 int config_file_apply(struct monitor *monitor, int *ret_code, struct err *err)
 {
-	json_t CLEANUP_JSON *root = load(monitor->config.api.file, err);
+	json_t CLEANUP_JSON *root = load(monitor->config.api.file, -1, err);
 	const json_t *values[ARRAY_SIZE(members)] = {0};
 	struct json_field fields[ARRAY_SIZE(members)];
 	int r;

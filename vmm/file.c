@@ -14,19 +14,24 @@
 
 int file_open(const char *what, const char *path, uint64_t *ret_size, struct err *err)
 {
-	int CLEANUP_FD fd = -1;
+	/* O_NONBLOCK: a FIFO in this place must not hang the start. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? err_errno(err, errno, "%s %s", what, path)
+		      : file_adopt(what, path, fd, ret_size, err);
+}
+
+int file_adopt(const char *what, const char *name, int from, uint64_t *ret_size, struct err *err)
+{
+	int CLEANUP_FD fd = from;
 	struct stat st;
 
-	/* O_NONBLOCK: a FIFO in this place must not hang the start. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return err_errno(err, errno, "%s %s", what, path);
 	if (fstat(fd, &st) < 0)
-		return err_errno(err, errno, "%s %s", what, path);
+		return err_errno(err, errno, "%s %s", what, name);
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, -EINVAL, "%s %s: not a regular file", what, path);
+		return err_set(err, -EINVAL, "%s %s: not a regular file", what, name);
 	if (st.st_size <= 0)
-		return err_set(err, -EINVAL, "%s %s: the file is empty", what, path);
+		return err_set(err, -EINVAL, "%s %s: the file is empty", what, name);
 	*ret_size = (uint64_t)st.st_size;
 	return TAKE_FD(fd);
 }

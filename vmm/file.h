@@ -17,6 +17,13 @@ struct guest_mem;
  */
 int file_open(const char *what, const char *path, uint64_t *ret_size, struct err *err);
 
+/*
+ * file_adopt() - the same for a file that was inherited open
+ * @fd:		taken over in any case
+ * @name:	for messages
+ */
+int file_adopt(const char *what, const char *name, int fd, uint64_t *ret_size, struct err *err);
+
 /* file_read() - read exactly @n bytes at @offset. Return: 0, -ENODATA past the end, -errno. */
 int file_read(int fd, uint64_t offset, void *data, size_t n);
 

@@ -50,7 +50,9 @@ int option_api(enum option_api option, char *text, struct config *config, struct
 		return 0;
 	case OPTION_CONTAINER:
 		config->api.container = text;
-		return 0;
+		return strncmp(text, "fd=", 3) ? 0
+					       : option_fd("--container fd", text + 3,
+							 &config->api.container_fd, err);
 	case OPTION_NO_API:
 		config->api.none = true;
 		return 0;

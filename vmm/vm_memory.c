@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #define HUGE_PAGE (2ull << 20)
 #define HUGE_PAGES_FREE "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
@@ -129,6 +130,10 @@ int vm_add_memory(struct vm *vm, const struct config *config, struct err *err)
 	if (size > host)
 		return err_set(err, -ENOMEM, "memory: %llu MiB is more than the host's %llu MiB",
 			(unsigned long long)size >> 20, (unsigned long long)host >> 20);
+	/* A host that makes huge pages unasked would also make them of the monitor's own memory, of
+	 * which a few bytes here and there are used. A kernel that can't won't. */
+	if (config->pages != CONFIG_PAGES_THP)
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	vm->ram = map_ram(size, config->pages, err);
 	if (!vm->ram)
 		return -ENOMEM;

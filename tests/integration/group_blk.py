@@ -156,18 +156,23 @@ def test_discard_makes_the_file_smaller():
 
 def test_rate_limits():
     # After two seconds the full buckets of the beginning are used up. Should the machine stand still for a moment, they
-    # are full once more; what they hold is a twentieth of what is measured.
+    # are full once more; what they hold is a twentieth of what is measured. Where it stands still often, less than the
+    # limit is done: then it is measured again, as a limit that is wrong is so each time.
     fio = "fio --name=x --filename=/dev/vd%s --direct=1 --thread --rw=%s --time_based --ramp_time=2 --runtime=10 " \
           "--ioengine=io_uring --iodepth=4 --bs=%s --minimal | cut -d';' -f%d"
     with WorkDir() as work:
         args = []
         for letter, rate in (("c", "ops:50/500"), ("d", "bw:512K/500")):
             args += ["--disk", make_file(os.path.join(work, letter), 8 * MIB) + ",rate=" + rate]
-        lines = shell(work, f"echo ops $({fio % ('c', 'randread', '4k', 8)})\n"
-                      f"echo bytes $({fio % ('d', 'write', '64k', 48)})", *args)
-        for name, expected in (("ops", 100), ("bytes", 1024)):
-            value = float(re.search(rf"^{name} (\d+)", "\n".join(lines), re.M).group(1))
-            check(0.9 * expected <= value <= 1.1 * expected, name, value, "a second, expected", expected)
+        script = f"echo ops $({fio % ('c', 'randread', '4k', 8)})\necho bytes $({fio % ('d', 'write', '64k', 48)})"
+        for attempt in 1, 2, 3:
+            lines = "\n".join(shell(work, script, *args))
+            rates = {name: (float(re.search(rf"^{name} (\d+)", lines, re.M).group(1)), expected)
+                     for name, expected in (("ops", 100), ("bytes", 1024))}
+            check(all(value <= 1.1 * expected for value, expected in rates.values()), "above the limits:", rates)
+            if all(value >= 0.9 * expected for value, expected in rates.values()):
+                break
+            check(attempt < 3, "three times below the limits:", rates)
 
 
 def test_live_resize():

@@ -251,6 +251,7 @@ static const struct {
 	{"--kernel k --no-api --api-fd 3", "--no-api and --api-fd exclude"},
 	{"--kernel k --container c", "--container needs"},
 	{"--api-sock s --container c", "--container needs"},
+	{"--kernel k --api-fd 3 --container fd=x", "--container fd: 'x'"},
 	{"--kernel k --log-level loud", "'loud'"},
 };
 
@@ -292,11 +293,12 @@ START_TEST(clients_from_the_start)
 	struct err err;
 
 	ck_assert_int_eq(
-		parse("hull-vmm --kernel k --api-fd 3 --api-fd 4 --container c", &config, &err),
+		parse("hull-vmm --kernel k --api-fd 3 --api-fd 4 --container fd=5", &config, &err),
 		OPTIONS_RUN);
 	ck_assert_uint_eq(config.api.fd_count, 2);
 	ck_assert_int_eq(config.api.fds[1], 4);
-	ck_assert_str_eq(config.api.container, "c");
+	ck_assert_int_eq(config.api.container_fd, 5);
+	ck_assert_str_eq(config.api.container, "fd=5");
 	/* They are an API: no other is made unasked. */
 	ck_assert_int_eq(parse("hull-vmm --api-fd 3", &config, &err), OPTIONS_RUN);
 	ck_assert_ptr_null(config.api.sock);
