@@ -9,8 +9,11 @@
 #include "image/image.h"
 #include "image/store.h"
 
+#include <limits.h>
+
 struct pull_options {
 	const char *store;
+	bool path;
 	bool help;
 };
 
@@ -19,6 +22,9 @@ static const struct option_row rows[] = {
 		"Where prepared images are kept (default: $HULL_STORE, else /var/lib/hull for root "
 		"and ~/.local/share/hull for others).",
 		option_string, offsetof(struct pull_options, store)},
+	{0, "path", NULL,
+		"Print the path of the file system instead, an ext4 that is to be attached read-only.",
+		option_flag, offsetof(struct pull_options, path)},
 	{'h', "help", NULL, "Print this help.", option_flag, offsetof(struct pull_options, help)},
 };
 
@@ -32,6 +38,21 @@ static void pull_help(FILE *out)
 	      "Options:\n",
 		out);
 	options_help(rows, ARRAY_SIZE(rows), out);
+}
+
+/* Where the image's file system is in the store. */
+static int print_path(const struct image *image, struct err *err)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", image->rootfs_fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return err_errno(err, errno, "%s", link);
+	path[len] = '\0';
+	puts(path);
+	return 0;
 }
 
 static int pull_main(char *const *argv)
@@ -54,10 +75,12 @@ static int pull_main(char *const *argv)
 		r = store_open(options.store, &store, &err);
 	if (!r)
 		r = image_prepare(store, argv[used], &image, &err);
+	if (!r && options.path)
+		r = print_path(&image, &err);
+	else if (!r)
+		puts(image.digest);
 	if (r < 0)
 		log_error("%s", err.msg);
-	else
-		puts(image.digest);
 	image_fini(&image);
 	store_close(store);
 	return r < 0 ? CONTAINER_EXIT_HULL : 0;

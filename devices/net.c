@@ -151,6 +151,7 @@ static void stop(struct net *net)
 
 void net_broken(struct net *net, const char *why)
 {
+	net->counters[NET_BROKEN]++;
 	stop(net);
 	virtio_dev_broken(&net->dev, why);
 }
@@ -161,6 +162,7 @@ static void on_ready(void *ctx, unsigned int pair)
 	struct net *net = ctx;
 	struct net_pair *p = &net->pairs[pair];
 
+	net->counters[NET_NIC_READY]++;
 	p->rx_ready = true;
 	net_rx_run(net, pair);
 	if (p->tx_blocked) {
@@ -173,6 +175,7 @@ static void on_rx_limit(struct rate_limit *limit)
 {
 	struct net *net = container_of(limit, struct net, rx_limit);
 
+	net->counters[NET_RX_RESUMED]++;
 	for (unsigned int i = 0; i < net->pair_count; i++)
 		net_rx_run(net, i);
 }
@@ -181,6 +184,7 @@ static void on_tx_limit(struct rate_limit *limit)
 {
 	struct net *net = container_of(limit, struct net, tx_limit);
 
+	net->counters[NET_TX_RESUMED]++;
 	for (unsigned int i = 0; i < net->pair_count; i++)
 		net_tx_run(net, i);
 }
@@ -198,8 +202,13 @@ static void net_notify(struct virtio_dev *dev, unsigned int queue)
 	if (queue / 2 >= net->pair_count)
 		return;
 	if (queue % 2) {
+		uint64_t before = net->counters[NET_TX_PACKETS];
+
+		net->counters[NET_TX_NOTIFIES]++;
 		net_tx_run(net, queue / 2);
+		net->counters[NET_TX_EMPTY] += net->counters[NET_TX_PACKETS] == before;
 	} else {
+		net->counters[NET_RX_NOTIFIES]++;
 		virtq_quiet(&net->queues[queue]);
 		net_rx_run(net, queue / 2);
 	}
@@ -339,6 +348,7 @@ int net_new(struct loop *loop, struct nic *nic, const struct net_config *config,
 			    (nic->pairs > 1 ? BIT(VIRTIO_NET_F_MQ) : 0),
 		.queues = net->queues,
 		.queue_count = 2 * nic->pairs + 1,
+		.counters = net->counters,
 	};
 	for (unsigned int i = 0; i < net->dev.queue_count; i++)
 		net->queues[i].size_max = NET_QUEUE_SIZE;

@@ -20,6 +20,31 @@ struct net_config {
 };
 
 /*
+ * What it counts, in virtio_dev's counters; rx is to the guest, tx from it. Bytes are those of
+ * frames, without the headers of virtio.
+ */
+enum net_counter {
+	NET_BROKEN,    /* a ring, or a chain that is no frame */
+	NET_NIC_READY, /* times that the nic told of frames, or of room */
+	NET_RX_NOTIFIES,
+	NET_RX_PACKETS,
+	NET_RX_BYTES,
+	NET_RX_FAILED,     /* frames lost: too large for what the guest offers, or misread */
+	NET_RX_NO_BUFFERS, /* times that the guest had to offer more first */
+	NET_RX_THROTTLED,  /* times that the rate limit stopped it */
+	NET_RX_RESUMED,    /* times that it let it go on */
+	NET_TX_NOTIFIES,
+	NET_TX_EMPTY, /* notifies with nothing to send */
+	NET_TX_PACKETS,
+	NET_TX_BYTES,
+	NET_TX_MALFORMED, /* frames that ask for what they can't */
+	NET_TX_FAILED,	  /* frames that the nic didn't take */
+	NET_TX_THROTTLED,
+	NET_TX_RESUMED,
+	NET_COUNTERS,
+};
+
+/*
  * net_new() - make a network device
  * @loop:	outlives the device
  * @nic:	taken over on success: the device frees it. As many pairs and as many offloads as it

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "devices/backend/nic.h"
+#include "devices/net.h"
 #include "devices/rate_limit.h"
 #include "devices/virtio.h"
 #include "devices/virtqueue.h"
@@ -87,6 +88,7 @@ struct net {
 	uint64_t offloads;
 	size_t want;
 	struct rate_limit rx_limit, tx_limit;
+	uint64_t counters[NET_COUNTERS];
 	struct virtq_chain chain;
 	struct virtio_net_hdr_v1 header;
 	struct iovec iov[1 + VIRTQ_CHAIN_MAX];

@@ -165,6 +165,8 @@ static void deliver(struct net *net, unsigned int pair, size_t n)
 	buffers = htole16((uint16_t)count);
 	store(g->iov + g->iov_first, offsetof(struct virtio_net_hdr_v1, num_buffers), &buffers,
 		sizeof(buffers));
+	net->counters[NET_RX_PACKETS]++;
+	net->counters[NET_RX_BYTES] += n - NIC_HEADER;
 	rate_limit_charge(&net->rx_limit, n - NIC_HEADER);
 	/* The driver looks for the others as soon as it sees the first. */
 	while (count--) {
@@ -199,6 +201,8 @@ static int deliver_held(struct net *net, unsigned int pair)
 	if (r == 1) {
 		store(p->gather.iov + p->gather.iov_first, 0, p->held, p->held_len);
 		deliver(net, pair, p->held_len);
+	} else {
+		net->counters[NET_RX_FAILED]++;
 	}
 	p->held_len = 0;
 	return 1;
@@ -218,8 +222,10 @@ static int rx_one(struct net *net, unsigned int pair)
 	ssize_t n;
 	int r;
 
-	if (!rate_limit_ready(&net->rx_limit))
+	if (!rate_limit_ready(&net->rx_limit)) {
+		net->counters[NET_RX_THROTTLED]++;
 		return 0;
+	}
 	if (p->held_len) {
 		r = deliver_held(net, pair);
 		return r ? r : -ENOBUFS;
@@ -239,12 +245,18 @@ static int rx_one(struct net *net, unsigned int pair)
 		p->rx_ready = false;
 		return 0;
 	}
-	if (n < 0)
-		return n == -ENETDOWN ? -ENETDOWN : 1;
+	if (n == -ENETDOWN)
+		return -ENETDOWN;
+	if (n < 0) {
+		net->counters[NET_RX_FAILED]++;
+		return 1;
+	}
 	if (r == 1) {
 		/* The nic's frames have grown beyond what it told: this one is cut. */
 		if ((size_t)n < gather_room(net, g) || (size_t)n <= net->want)
 			deliver(net, pair, (size_t)n);
+		else
+			net->counters[NET_RX_FAILED]++;
 		return 1;
 	}
 	p->held_len = (uint32_t)n;
@@ -267,6 +279,7 @@ void net_rx_run(struct net *net, unsigned int pair)
 		r = rx_one(net, pair);
 		if (r == 1 && budget % RX_SIGNAL_EVERY == 0)
 			virtio_dev_signal(&net->dev, net_rx_queue(pair));
+		net->counters[NET_RX_NO_BUFFERS] += r == -ENOBUFS;
 		if (r == -ENOBUFS && virtq_listen(q)) {
 			virtq_quiet(q);
 			continue;

@@ -91,11 +91,18 @@ static int tx_one(struct net *net, unsigned int pair)
 	count = tx_split(net);
 	len = chain->out_len - NIC_HEADER;
 	if (net->down || len < NIC_FRAME_MIN || len > NIC_FRAME_MAX ||
-		!header_check(net, &net->header, len))
+		!header_check(net, &net->header, len)) {
+		net->counters[net->down ? NET_TX_FAILED : NET_TX_MALFORMED]++;
 		return 0;
+	}
 	r = net->nic->ops->send(net->nic, pair, net->iov, count);
-	if (r == -EAGAIN || r == -ENETDOWN)
+	if (r == -EAGAIN)
 		return r;
+	net->counters[r < 0 ? NET_TX_FAILED : NET_TX_PACKETS]++;
+	if (r == -ENETDOWN)
+		return r;
+	if (r == 0)
+		net->counters[NET_TX_BYTES] += len;
 	rate_limit_charge(&net->tx_limit, len);
 	return 0;
 }
@@ -110,8 +117,10 @@ static int tx_take(struct net *net, unsigned int pair)
 		int r;
 
 		/* What is refused here stays in the queue, without kicks, until resumed. */
-		if (!rate_limit_ready(&net->tx_limit))
+		if (!rate_limit_ready(&net->tx_limit)) {
+			net->counters[NET_TX_THROTTLED]++;
 			return 0;
+		}
 		r = virtq_pop(q, &net->chain);
 		if (r == 0) {
 			if (!virtq_listen(q))

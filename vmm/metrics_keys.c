@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "devices/balloon.h"
 #include "devices/blk.h"
+#include "devices/net.h"
 #include "devices/rng.h"
 #include "devices/serial.h"
 #include "devices/vsock.h"
@@ -19,6 +20,7 @@
 static_assert((int)BLK_COUNTERS <= METRICS_COUNTERS_MAX &&
 		      (int)RNG_COUNTERS <= METRICS_COUNTERS_MAX &&
 		      (int)BALLOON_COUNTERS <= METRICS_COUNTERS_MAX &&
+		      (int)NET_COUNTERS <= METRICS_COUNTERS_MAX &&
 		      (int)VSOCK_COUNTERS <= METRICS_COUNTERS_MAX &&
 		      (int)SERIAL_COUNTERS <= METRICS_COUNTERS_MAX &&
 		      (int)VCPU_EXITS <= METRICS_COUNTERS_MAX,
@@ -31,7 +33,7 @@ static const struct metrics_group groups[] = {
 	{"balloon", METRICS_BALLOON, VIRTIO_ID_BALLOON, NULL, "the balloon", BALLOON_COUNTERS},
 	{"block", METRICS_BLOCK, VIRTIO_ID_BLOCK, "drive_id", "a block device", BLK_COUNTERS},
 	{"entropy", METRICS_ENTROPY, VIRTIO_ID_RNG, NULL, "the entropy device", RNG_COUNTERS},
-	{"net", METRICS_NET, VIRTIO_ID_NET, "iface_id", "a network device", 0},
+	{"net", METRICS_NET, VIRTIO_ID_NET, "iface_id", "a network device", NET_COUNTERS},
 	{"uart", METRICS_UART, 0, NULL, "the serial port", SERIAL_COUNTERS},
 	{"vcpu", METRICS_VCPU, 0, NULL, "all vCPUs", VCPU_EXITS},
 	{"vsock", METRICS_VSOCK, VIRTIO_ID_VSOCK, NULL, "the vsock device", VSOCK_COUNTERS},
@@ -114,28 +116,28 @@ static const struct metrics_key keys[] = {
 	{"net", "activate_fails", NOT_COUNTED},
 	{"net", "cfg_fails", NOT_COUNTED},
 	{"net", "mac_address_updates", NOT_COUNTED},
-	{"net", "no_rx_avail_buffer", NOT_COUNTED},
-	{"net", "no_tx_avail_buffer", NOT_COUNTED},
-	{"net", "event_fails", NOT_COUNTED},
-	{"net", "rx_queue_event_count", NOT_COUNTED},
-	{"net", "rx_event_rate_limiter_count", NOT_COUNTED},
-	{"net", "rx_rate_limiter_throttled", NOT_COUNTED},
-	{"net", "rx_tap_event_count", NOT_COUNTED},
-	{"net", "rx_bytes_count", NOT_COUNTED},
-	{"net", "rx_packets_count", NOT_COUNTED},
-	{"net", "rx_fails", NOT_COUNTED},
-	{"net", "rx_count", NOT_COUNTED},
+	{"net", "no_rx_avail_buffer", NET_RX_NO_BUFFERS},
+	{"net", "no_tx_avail_buffer", NET_TX_EMPTY},
+	{"net", "event_fails", NET_BROKEN},
+	{"net", "rx_queue_event_count", NET_RX_NOTIFIES},
+	{"net", "rx_event_rate_limiter_count", NET_RX_RESUMED},
+	{"net", "rx_rate_limiter_throttled", NET_RX_THROTTLED},
+	{"net", "rx_tap_event_count", NET_NIC_READY},
+	{"net", "rx_bytes_count", NET_RX_BYTES},
+	{"net", "rx_packets_count", NET_RX_PACKETS},
+	{"net", "rx_fails", NET_RX_FAILED},
+	{"net", "rx_count", NET_RX_PACKETS},
 	{"net", "tap_read_fails", NOT_COUNTED},
 	{"net", "tap_write_fails", NOT_COUNTED},
 	{"net", "tap_write_agg", NOT_COUNTED, true},
-	{"net", "tx_bytes_count", NOT_COUNTED},
-	{"net", "tx_malformed_frames", NOT_COUNTED},
-	{"net", "tx_fails", NOT_COUNTED},
-	{"net", "tx_count", NOT_COUNTED},
-	{"net", "tx_packets_count", NOT_COUNTED},
-	{"net", "tx_queue_event_count", NOT_COUNTED},
-	{"net", "tx_rate_limiter_event_count", NOT_COUNTED},
-	{"net", "tx_rate_limiter_throttled", NOT_COUNTED},
+	{"net", "tx_bytes_count", NET_TX_BYTES},
+	{"net", "tx_malformed_frames", NET_TX_MALFORMED},
+	{"net", "tx_fails", NET_TX_FAILED},
+	{"net", "tx_count", NET_TX_PACKETS},
+	{"net", "tx_packets_count", NET_TX_PACKETS},
+	{"net", "tx_queue_event_count", NET_TX_NOTIFIES},
+	{"net", "tx_rate_limiter_event_count", NET_TX_RESUMED},
+	{"net", "tx_rate_limiter_throttled", NET_TX_THROTTLED},
 	{"net", "tx_spoofed_mac_count", NOT_COUNTED},
 	{"net", "tx_remaining_reqs_count", NOT_COUNTED},
 	{"patch_api_requests", "drive_count", METRIC_PATCH_DRIVE},

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container driven over the API: its start, streams, further commands, end; and what makes no sense."""
 import contextlib
-import glob
 import hashlib
 import os
 import socket
@@ -9,7 +8,7 @@ import struct
 import threading
 
 from group_api import Vmm
-from harness import BUSYBOX, DEADLINE, END_DEADLINE, HULL, KERNEL, STAGE, STORE, WorkDir, check, equal, finish, match, run
+from harness import BUSYBOX, DEADLINE, END_DEADLINE, HULL, KERNEL, STAGE, WorkDir, check, equal, finish, match, run
 
 CMDLINE = "console=ttyS0 loglevel=3 panic=-1"
 INITRD = os.path.join(STAGE, "lib", "hull", "initramfs")
@@ -17,8 +16,7 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def rootfs():
-    digest = run(HULL, "pull", BUSYBOX).expect(0).out.decode().strip()
-    return glob.glob(os.path.join(STORE, "rootfs", digest.replace(":", "-") + ".*"))[0]
+    return run(HULL, "pull", "--path", BUSYBOX).expect(0).out.decode().strip()
 
 
 class Stream:

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "devices/balloon.h"
 #include "devices/blk.h"
+#include "devices/net.h"
 #include "devices/virtio.h"
 #include "tests/lib/suite.h"
 #include "vmm/metrics_keys.h"
@@ -19,7 +20,8 @@
 
 static struct monitor monitor;
 static struct metrics *const metrics = &monitor.metrics;
-static uint64_t root[BLK_COUNTERS], data[BLK_COUNTERS], balloon[BALLOON_COUNTERS];
+static uint64_t root[BLK_COUNTERS], data[BLK_COUNTERS], balloon[BALLOON_COUNTERS],
+	eth[NET_COUNTERS];
 static struct virtio_dev devs[8];
 static char dir[] = "/tmp/hull-test-metrics-XXXXXX";
 static char path[64];
@@ -63,7 +65,7 @@ static void add_devices(void)
 	add_device("root", VIRTIO_ID_BLOCK, root);
 	add_device("data", VIRTIO_ID_BLOCK, data);
 	add_device("balloon", VIRTIO_ID_BALLOON, balloon);
-	add_device("eth", VIRTIO_ID_NET, NULL);
+	add_device("eth", VIRTIO_ID_NET, eth);
 }
 
 /* The next line that was written, or NULL. */
@@ -126,6 +128,8 @@ START_TEST(a_line_tells_what_was_added)
 	root[BLK_READ_BYTES] = 4096;
 	data[BLK_READ_BYTES] = 512;
 	balloon[BALLOON_DEFLATES] = 7;
+	eth[NET_RX_BYTES] = 9;
+	eth[NET_TX_PACKETS] = 3;
 	devs[0].signals = 3;
 	devs[3].signals = 2;
 	metrics_add(metrics, METRIC_PUT_DRIVE);
@@ -135,7 +139,8 @@ START_TEST(a_line_tells_what_was_added)
 	ck_assert_int_eq(value(line, "block_root", "read_bytes"), 4096);
 	ck_assert_int_eq(value(line, "block_data", "read_bytes"), 512);
 	ck_assert_int_eq(value(line, "balloon", "deflate_count"), 7);
-	ck_assert_int_eq(value(line, "net_eth", "rx_bytes_count"), 0);
+	ck_assert_int_eq(value(line, "net_eth", "rx_bytes_count"), 9);
+	ck_assert_int_eq(value(line, "net", "tx_packets_count"), 3);
 	ck_assert_int_eq(value(line, "interrupts", "triggers"), 5);
 	ck_assert_int_eq(value(line, "put_api_requests", "drive_count"), 1);
 	ck_assert_int_eq(value(line, "latencies_us", "pause_vm"), 77);
@@ -265,7 +270,8 @@ START_TEST(openmetrics_text)
 	ck_assert_ptr_nonnull(strstr(text, "hull_vm_info{id=\"anonymous-instance\""));
 	/* What is not counted is not told. */
 	ck_assert_ptr_null(strstr(text, "mmds"));
-	ck_assert_ptr_null(strstr(text, "hull_net_"));
+	ck_assert_ptr_null(strstr(text, "spoofed"));
+	ck_assert_ptr_nonnull(strstr(text, "hull_net_rx_bytes_count_total{iface_id=\"eth\"} 0\n"));
 	ck_assert_str_eq(text + strlen(text) - 6, "# EOF\n");
 	buf_fini(&buf);
 }

@@ -189,6 +189,8 @@ START_TEST(header)
 	ck_assert_uint_eq(host->sent_count, headers[_i].sent);
 	ck_assert_uint_eq(used_len(TX), 0);
 	ck_assert(!atomic_load(&dev->broken));
+	ck_assert_uint_eq(dev->counters[NET_TX_MALFORMED], !headers[_i].sent);
+	ck_assert_uint_eq(dev->counters[NET_TX_BYTES], headers[_i].sent ? headers[_i].len : 0);
 	if (headers[_i].sent)
 		ck_assert_mem_eq(host->sent[0].data, &h, NIC_HEADER);
 }
@@ -229,6 +231,7 @@ static void expect_broken(unsigned int queue)
 	ck_assert_uint_eq(f.config_signals, 1);
 	ck_assert_uint_eq(host->sent_count, 0);
 	ck_assert_uint_eq(host->pairs, 0);
+	ck_assert_uint_eq(dev->counters[NET_BROKEN], 1);
 	no_used(queue);
 	/* It can be used again. */
 	restart(FEATURES);
@@ -341,6 +344,8 @@ START_TEST(host_gone_while_sending)
 	/* The guest gets its buffers back. */
 	used_len(TX);
 	used_len(TX);
+	ck_assert_uint_eq(dev->counters[NET_TX_FAILED], 2);
+	ck_assert_uint_eq(dev->counters[NET_TX_PACKETS], 0);
 	ck_assert(!atomic_load(&dev->broken));
 	/* It stays so. */
 	restart(FEATURES);
@@ -391,8 +396,13 @@ START_TEST(tx_limit)
 		add_frame(&(struct virtio_net_hdr_v1){0}, 600, 1);
 	fake_kick(&f, TX);
 	ck_assert_uint_eq(host->sent_count, 2);
+	ck_assert_uint_eq(dev->counters[NET_TX_THROTTLED], 1);
 	pass_time();
 	ck_assert_uint_eq(host->sent_count, 3);
+	ck_assert_uint_ge(dev->counters[NET_TX_RESUMED], 1);
+	ck_assert_uint_eq(dev->counters[NET_TX_NOTIFIES], 1);
+	fake_kick(&f, TX);
+	ck_assert_uint_eq(dev->counters[NET_TX_EMPTY], 1);
 	/* Lifted while one waits. */
 	for (int i = 0; i < 3; i++)
 		send_frame(&(struct virtio_net_hdr_v1){0}, 1200, 1);
@@ -410,8 +420,10 @@ START_TEST(rx_limit)
 		fake_nic_arrive(host, 0, 600, 1);
 	fake_nic_ready(host, 0);
 	ck_assert_uint_eq(host->waiting_count, 1);
+	ck_assert_uint_eq(dev->counters[NET_RX_THROTTLED], 1);
 	pass_time();
 	ck_assert_uint_eq(host->waiting_count, 0);
+	ck_assert_uint_ge(dev->counters[NET_RX_RESUMED], 1);
 	/* Sending isn't limited. */
 	send_frame(&(struct virtio_net_hdr_v1){0}, 1200, 1);
 	send_frame(&(struct virtio_net_hdr_v1){0}, 1200, 1);

@@ -40,6 +40,10 @@ START_TEST(one_buffer)
 	ck_assert_uint_eq(p[2048 + NIC_HEADER], 8);
 	/* The driver has asked to hear of the first. */
 	ck_assert_uint_eq(f.queue_signals, 1);
+	ck_assert_uint_eq(dev->counters[NET_RX_PACKETS], 2);
+	ck_assert_uint_eq(dev->counters[NET_RX_BYTES], 300);
+	ck_assert_uint_eq(dev->counters[NET_NIC_READY], 2);
+	ck_assert_uint_eq(dev->counters[NET_RX_FAILED], 0);
 }
 END_TEST
 
@@ -181,9 +185,12 @@ START_TEST(no_buffers)
 	arrive(100, 7);
 	ck_assert_uint_eq(host->waiting_count, 1);
 	ck_assert_uint_eq(host->receives, 0);
+	ck_assert_uint_gt(dev->counters[NET_RX_NO_BUFFERS], 0);
+	ck_assert_uint_eq(dev->counters[NET_RX_NOTIFIES], 0);
 	post(RX, 1, 2048);
 	fake_kick(&f, RX);
 	ck_assert_uint_eq(used_len(RX), NIC_HEADER + 100);
+	ck_assert_uint_eq(dev->counters[NET_RX_NOTIFIES], 1);
 }
 END_TEST
 
@@ -203,6 +210,7 @@ START_TEST(not_mergeable)
 	post(RX, 3, NIC_HEADER + 1518);
 	arrive(2000, 7);
 	no_used(RX);
+	ck_assert_uint_eq(dev->counters[NET_RX_FAILED], 1);
 	arrive(100, 8);
 	ck_assert_uint_eq(used_len(RX), NIC_HEADER + 100);
 	no_used(RX);
@@ -215,6 +223,7 @@ START_TEST(longer_than_told)
 	post(RX, 8, 1531);
 	arrive(9000, 7);
 	no_used(RX);
+	ck_assert_uint_eq(dev->counters[NET_RX_FAILED], 1);
 	arrive(60, 8);
 	ck_assert_uint_eq(used_len(RX), NIC_HEADER + 60);
 }
