@@ -67,7 +67,7 @@ static int parse_method(struct http_parser *parser, const char *at, size_t len, 
 static int parse_version(struct http_parser *parser, const char *at, size_t len, struct err *err)
 {
 	if (len == 8 && !memcmp(at, "HTTP/1.1", 8))
-		parser->keep_alive = true;
+		parser->keep_alive = parser->http11 = true;
 	else if (len == 8 && !memcmp(at, "HTTP/1.0", 8))
 		parser->keep_alive = false;
 	else
@@ -142,6 +142,15 @@ static int parse_length(struct http_parser *parser, const char *value, size_t le
 	return 0;
 }
 
+/* One coding is known, and only where bodies are streamed; that is looked at when the head is. */
+static int parse_coding(struct http_parser *parser, const char *value, size_t len, struct err *err)
+{
+	if (parser->chunked || !line_is(value, len, "chunked"))
+		return err_set(err, -EBADMSG, "Unsupported Transfer-Encoding.");
+	parser->chunked = true;
+	return 0;
+}
+
 /* A list of words, of which three are known. */
 static void parse_connection(struct http_parser *parser, const char *value, size_t len)
 {
@@ -192,9 +201,7 @@ static int parse_header(struct http_parser *parser, const struct line *line, str
 	if (line_is(line->at, name_len, "Content-Length"))
 		return parse_length(parser, value, len, err);
 	if (line_is(line->at, name_len, "Transfer-Encoding"))
-		return err_set(err, -EBADMSG,
-			"Transfer-Encoding is not supported: send the body with its "
-			"Content-Length.");
+		return parse_coding(parser, value, len, err);
 	if (line_is(line->at, name_len, "Connection"))
 		parse_connection(parser, value, len);
 	if (line_is(line->at, name_len, "Upgrade"))
@@ -250,6 +257,26 @@ static int parse_head(struct http_parser *parser, char *data, struct err *err)
 	return r;
 }
 
+/* How the body comes. */
+static int check_body(struct http_parser *parser, const char *data, struct err *err)
+{
+	parser->streamed =
+		parser->streams && parser->streams(parser->method, data + parser->path_at);
+	if (parser->chunked && !parser->streamed)
+		return err_set(err, -EBADMSG,
+			"Transfer-Encoding is not supported here: send the body with its "
+			"Content-Length.");
+	if (parser->chunked && parser->has_length)
+		return err_set(err, -EBADMSG, "Both Content-Length and Transfer-Encoding.");
+	if (parser->chunked && !parser->http11)
+		return err_set(err, -EBADMSG, "Transfer-Encoding needs HTTP/1.1.");
+	if (!parser->streamed && parser->body_len > parser->body_max)
+		return err_set(err, -EMSGSIZE,
+			"The body of %zu bytes is larger than the limit of %zu.", parser->body_len,
+			parser->body_max);
+	return 0;
+}
+
 int http_parse(struct http_parser *parser, char *data, size_t len, struct http_request *ret,
 	struct err *err)
 {
@@ -261,14 +288,12 @@ int http_parse(struct http_parser *parser, char *data, size_t len, struct http_r
 			return r;
 		parser->head_len = (size_t)r;
 		r = parse_head(parser, data, err);
+		if (!r)
+			r = check_body(parser, data, err);
 		if (r < 0)
 			return r;
-		if (parser->body_len > parser->body_max)
-			return err_set(err, -EMSGSIZE,
-				"The body of %zu bytes is larger than the limit of %zu.",
-				parser->body_len, parser->body_max);
 	}
-	if (len - parser->head_len < parser->body_len) {
+	if (!parser->streamed && len - parser->head_len < parser->body_len) {
 		r = parser->expects_continue ? HTTP_PARSE_CONTINUE : HTTP_PARSE_MORE;
 		parser->expects_continue = false;
 		return r;
@@ -281,15 +306,19 @@ int http_parse(struct http_parser *parser, char *data, size_t len, struct http_r
 		.body_len = parser->body_len,
 		.keep_alive = parser->keep_alive,
 		.upgrade = parser->connection_upgrade && parser->has_upgrade,
+		.streamed = parser->streamed,
+		.chunked = parser->chunked,
+		.expects_continue = parser->expects_continue && parser->http11,
+		.http11 = parser->http11,
 	};
 	return HTTP_PARSE_DONE;
 }
 
 size_t http_parser_next(struct http_parser *parser)
 {
-	size_t used = parser->head_len + parser->body_len;
+	size_t used = parser->head_len + (parser->streamed ? 0 : parser->body_len);
 
-	*parser = (struct http_parser){.body_max = parser->body_max};
+	*parser = (struct http_parser){.body_max = parser->body_max, .streams = parser->streams};
 	return used;
 }
 
@@ -311,6 +340,8 @@ int http_respond(struct buf *out, const struct http_response *response)
 	if (!r && response->status != 204)
 		r = buf_printf(out, "Content-Type: %s\r\n",
 			response->type ? response->type : "application/json");
+	if (!r && response->stream && response->chunked)
+		r = buf_printf(out, "Transfer-Encoding: chunked\r\n");
 	if (!r && response->status != 204 && !upgrade && !response->stream)
 		r = buf_printf(out, "Content-Length: %zu\r\n", response->body_len);
 	if (!r)

@@ -20,8 +20,12 @@
  * are bounded, so the buffer is, too. A request that was answered is dropped from the front of the
  * buffer, and what follows (pipelining) is parsed next.
  *
+ * For some resources the user takes the body as it comes (vmm/http_body.h): such a request is done
+ * with its head, and its body may be of any length, and chunked.
+ *
  * Whatever a sender and a proxy could read in two ways is refused: bare line feeds, folded lines,
- * space before a colon, two lengths, a length with a sign, any transfer coding.
+ * space before a colon, two lengths, a length with a sign, transfer codings anywhere else, both a
+ * length and a coding.
  *
  * Spec: RFC 9110, RFC 9112
  */
@@ -47,7 +51,12 @@ const char *http_method_name(enum http_method method);
  * struct http_request - one request, pointing into the buffer it was parsed from
  * @path:	begins with '/', ends in NUL; visible ASCII, nothing is decoded
  * @query:	what followed '?', ends in NUL; or NULL
- * @body:	@body_len bytes; meaningless if that is 0
+ * @body:	@body_len bytes; meaningless if that is 0, or if it is streamed
+ * @body_len:	of a streamed body that isn't chunked, what the head says
+ * @streamed:	the body follows, and is not in the buffer, or not all of it
+ * @chunked:	it comes in chunks
+ * @expects_continue: and not before it is asked for
+ * @http11:	the client understands HTTP/1.1
  * @keep_alive:	the client wants to send another one
  * @upgrade:	the client wants to leave HTTP for a stream of bytes, whose kind it may have named
  *
@@ -61,7 +70,14 @@ struct http_request {
 	size_t body_len;
 	bool keep_alive;
 	bool upgrade;
+	bool streamed;
+	bool chunked;
+	bool expects_continue;
+	bool http11;
 };
+
+/* http_streams_fn - does the user take the body of such requests as it comes? @path: untrusted */
+typedef bool http_streams_fn(enum http_method method, const char *path);
 
 enum http_parse {
 	HTTP_PARSE_MORE = 0,
@@ -73,12 +89,14 @@ enum http_parse {
 
 /*
  * struct http_parser - how far the request at the front of the buffer has come
- * @body_max:	set by the user: the largest body in bytes
+ * @body_max:	set by the user: the largest body in bytes that isn't streamed
+ * @streams:	set by the user: which bodies are streamed; or NULL
  *
  * Zero-initialise the rest. An offset stays valid when the buffer moves.
  */
 struct http_parser {
 	size_t body_max;
+	http_streams_fn *streams;
 	size_t scanned;
 	size_t head_len; /* 0 until the head is complete */
 	size_t path_at, query_at;
@@ -89,6 +107,9 @@ struct http_parser {
 	bool keep_alive;
 	bool expects_continue;
 	bool connection_upgrade, has_upgrade;
+	bool http11;
+	bool chunked;
+	bool streamed;
 };
 
 /*
@@ -102,7 +123,8 @@ struct http_parser {
 int http_parse(struct http_parser *parser, char *data, size_t len, struct http_request *ret,
 	struct err *err);
 
-/* http_parser_next() - forget the request. Return: its length, to be dropped from the buffer. */
+/* http_parser_next() - forget the request. Return: its length, to be dropped from the buffer; of
+ * one with a streamed body that of its head. */
 size_t http_parser_next(struct http_parser *parser);
 
 /*
@@ -112,6 +134,7 @@ size_t http_parser_next(struct http_parser *parser);
  * @body:	@body_len bytes
  * @keep_alive:	false: the server closes after it
  * @stream:	with status 200: the body is all that follows until the server closes
+ * @chunked:	of a stream: it comes in chunks
  * @deprecated:	tell so in a header
  */
 struct http_response {
@@ -121,6 +144,7 @@ struct http_response {
 	size_t body_len;
 	bool keep_alive;
 	bool stream;
+	bool chunked;
 	bool deprecated;
 };
 

@@ -14,6 +14,12 @@
 
 static char text[TEXT_MAX];
 
+/* The bodies of PUT /stream are streamed. */
+static bool streams(enum http_method method, const char *path)
+{
+	return method == HTTP_PUT && !strcmp(path, "/stream");
+}
+
 static int parse(
 	const char *request, struct http_parser *parser, struct http_request *ret, struct err *err)
 {
@@ -21,7 +27,7 @@ static int parse(
 
 	ck_assert_uint_lt(len, sizeof(text));
 	memcpy(text, request, len + 1);
-	*parser = (struct http_parser){.body_max = BODY_MAX};
+	*parser = (struct http_parser){.body_max = BODY_MAX, .streams = streams};
 	*err = (struct err){0};
 	return http_parse(parser, text, len, ret, err);
 }
@@ -233,6 +239,18 @@ static const struct {
 	{"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", -EBADMSG,
 		"Transfer-Encoding"},
 	{"PUT / HTTP/1.1\r\nExpect: gold\r\n\r\n", -EBADMSG, "Expect"},
+	{"POST /stream HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", -EBADMSG,
+		"not supported here"},
+	{"PUT /stream HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", -EBADMSG,
+		"Unsupported Transfer-Encoding"},
+	{"PUT /stream HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+	 "chunked\r\n\r\n",
+		-EBADMSG, "Unsupported Transfer-Encoding"},
+	{"PUT /stream HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+		-EBADMSG, "Both"},
+	{"PUT /stream HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+		-EBADMSG, "Both"},
+	{"PUT /stream HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", -EBADMSG, "needs HTTP/1.1"},
 };
 
 START_TEST(broken_requests_are_named)
@@ -313,6 +331,42 @@ START_TEST(the_longest_body)
 }
 END_TEST
 
+/* Done with the head, whatever the length; what follows is the body. */
+START_TEST(streamed_bodies)
+{
+	struct http_parser parser;
+	struct http_request request;
+	struct err err;
+
+	ck_assert_int_eq(parse("PUT /stream?x HTTP/1.1\r\nContent-Length: 1000\r\nExpect: "
+			       "100-continue\r\n\r\nab",
+				 &parser, &request, &err),
+		HTTP_PARSE_DONE);
+	ck_assert(request.streamed && request.expects_continue && !request.chunked);
+	ck_assert(request.http11);
+	ck_assert_uint_eq(request.body_len, 1000);
+	ck_assert_str_eq(request.query, "x");
+	ck_assert_uint_eq(http_parser_next(&parser),
+		strlen(text) + strlen("?x HTTP/1.1\r\n") + strlen("Content-Length: 1000\r\n") +
+			strlen("Expect: 100-continue\r\n\r\n"));
+	ck_assert_ptr_eq(parser.streams, streams);
+	ck_assert_int_eq(parse("PUT /stream HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n",
+				 &parser, &request, &err),
+		HTTP_PARSE_DONE);
+	ck_assert(request.streamed && request.chunked && !request.expects_continue);
+	/* A client of HTTP/1.0 doesn't know what to wait for. */
+	ck_assert_int_eq(parse("PUT /stream HTTP/1.0\r\nContent-Length: 3\r\nExpect: "
+			       "100-continue\r\n\r\n",
+				 &parser, &request, &err),
+		HTTP_PARSE_DONE);
+	ck_assert(!request.expects_continue && !request.http11);
+	ck_assert_int_eq(parse("PUT /streams HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", &parser,
+				 &request, &err),
+		HTTP_PARSE_DONE);
+	ck_assert(!request.streamed);
+}
+END_TEST
+
 static void expect_response(const struct http_response *response, const char *expected)
 {
 	struct buf out = BUF_INIT(4096);
@@ -338,6 +392,11 @@ START_TEST(responses_to_the_byte)
 	expect_response(&(struct http_response){.status = 200, .type = "text/plain"},
 		"HTTP/1.1 200 \r\nServer: Firecracker API\r\nConnection: close\r\n"
 		"Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
+	expect_response(
+		&(struct http_response){
+			.status = 200, .type = "x/y", .stream = true, .chunked = true},
+		"HTTP/1.1 200 \r\nServer: Firecracker API\r\nConnection: close\r\n"
+		"Content-Type: x/y\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 END_TEST
 
@@ -357,4 +416,4 @@ SUITE_CASES("http", NULL, NULL, {a_request_as_curl_sends_it}, {methods_paths_and
 	{who_keeps_the_connection}, {split_at_every_byte}, {all_at_once_and_pipelined},
 	{continue_is_asked_for_once}, {broken_requests_are_named, sizeof(bad) / sizeof(bad[0])},
 	{a_zero_byte}, {the_longest_head}, {the_most_headers}, {the_longest_body},
-	{responses_to_the_byte}, {a_response_is_whole_or_not_there})
+	{streamed_bodies}, {responses_to_the_byte}, {a_response_is_whole_or_not_there})
