@@ -74,6 +74,16 @@ static void conn_close(struct api_connection *conn)
 		api->owner_gone(api->ctx);
 }
 
+/* Closed at once, it would take the response from a client that hasn't sent its body. */
+static void conn_drain(struct api_connection *conn)
+{
+	shutdown(conn->src.fd, SHUT_WR);
+	conn->in.len = 0;
+	conn->closing = false;
+	conn->draining = true;
+	set_deadline(conn, conn->api->request_ms);
+}
+
 /* Return: false when the connection is gone. */
 static bool conn_flush(struct api_connection *conn)
 {
@@ -98,7 +108,9 @@ static bool conn_flush(struct api_connection *conn)
 	if (conn->out.cap > KEEP_MAX)
 		buf_fini(&conn->out);
 	conn->blocked = false;
-	if (conn->closing) {
+	if (conn->closing && conn->body_due) {
+		conn_drain(conn);
+	} else if (conn->closing) {
 		conn_close(conn);
 		return false;
 	}
@@ -137,12 +149,15 @@ static void conn_stream(struct api_connection *conn, const struct api_reply *rep
 		.status = reply->status,
 		.type = reply->type,
 		.stream = true,
+		.chunked = reply->chunked,
 	};
 	struct buf early = conn->in;
 	ssize_t n = -1;
 	int fd;
 
-	if (http_respond(&conn->out, &head) == 0)
+	if (!reply->status)
+		n = 0;
+	else if (http_respond(&conn->out, &head) == 0)
 		n = send(conn->src.fd, conn->out.data, conn->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0 || (size_t)n < conn->out.len) {
 		conn_close(conn);
@@ -178,7 +193,8 @@ static bool handle(struct api_connection *conn, const struct http_request *reque
 	struct api *api = conn->api;
 	struct api_reply reply = {.body = BUF_INIT(API_RESPONSE_MAX - HTTP_HEAD_MAX)};
 
-	conn->keep_alive = request->keep_alive;
+	conn->body_due = request->streamed;
+	conn->keep_alive = request->keep_alive && !conn->body_due;
 	conn->ticket = ++api->next_ticket;
 	conn->parked = api->ops->handle(api->ctx, request, conn->ticket, &reply) == API_PARKED;
 	buf_drop(&conn->in, http_parser_next(&conn->parser));
@@ -219,6 +235,8 @@ static bool conn_serve(struct api_connection *conn)
 		if (!conn->parked && !conn_flush(conn))
 			return false;
 	}
+	if (conn->draining)
+		return true;
 	if (!conn->in.len && conn->in.cap > KEEP_MAX)
 		buf_fini(&conn->in);
 	if (conn->parked)
@@ -251,6 +269,8 @@ static bool conn_read(struct api_connection *conn)
 	}
 	if (!n)
 		conn->ended = true;
+	if (conn->draining)
+		return true;
 	conn->in.len += (size_t)n;
 	return conn_serve(conn);
 }
@@ -347,6 +367,7 @@ static struct api_connection *add_connection(struct api *api, int fd)
 	*conn = (struct api_connection){
 		.api = api,
 		.parser.body_max = api->body_max,
+		.parser.streams = api->ops->streams,
 		.in = BUF_INIT(HTTP_HEAD_MAX + api->body_max + READ_MAX),
 		.out = BUF_INIT(API_RESPONSE_MAX),
 		.used = true,

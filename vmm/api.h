@@ -51,7 +51,9 @@ typedef void api_stream_fn(void *ctx, int fd, const void *early, size_t early_le
  * @body:	zeroed but for its maximum before the handler is called
  * @stream:	not NULL: the head is sent, without a body, and this function gets the connection;
  *		it is called once in any case. With status 101 as a stream both ways, with 200 for
- *		a body of any length, or a client that didn't ask to upgrade
+ *		a body of any length, or a client that didn't ask to upgrade; with status 0 nothing
+ *		is sent: the function reads the body, which was to be streamed, and answers
+ * @chunked:	of the response that is a stream: the function sends it in chunks
  * @stream_ctx:	for @stream
  */
 struct api_reply {
@@ -61,6 +63,7 @@ struct api_reply {
 	bool deprecated;
 	api_stream_fn *stream;
 	void *stream_ctx;
+	bool chunked;
 };
 
 /* The answer comes later, by api_answer() for the ticket of this request. */
@@ -79,10 +82,13 @@ typedef int api_fn(
 /*
  * struct api_ops - what the owner does. Context: loop.
  * @handle:	handle one request
+ * @streams:	which requests' bodies are streamed; or NULL. Their handlers see only the head, and
+ *		either take the connection with @stream, or answer at once, which ends it
  * @gone:	the client of a parked request has left; its ticket means nothing any more. Or NULL
  */
 struct api_ops {
 	api_fn *handle;
+	http_streams_fn *streams;
 	void (*gone)(void *ctx, uint64_t ticket);
 };
 
@@ -108,6 +114,8 @@ struct api_connection {
 	bool blocked;    /* a part of the response hasn't left */
 	bool ended;      /* the client has sent all */
 	bool closing;    /* close when the response has left */
+	bool body_due;   /* of the request under way: it was to be streamed, and nobody took it */
+	bool draining;   /* closed, but for what the client still sends */
 };
 
 /* api_owner_fn - the client that api_adopt() was told is the owner is gone. Context: loop. */

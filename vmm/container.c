@@ -10,6 +10,9 @@
 #include "devices/backend/stream_local.h"
 #include "vmm/routes.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* The first to be forgotten: the oldest that has ended, whose output has been taken. */
 static bool make_room(struct container *container)
 {
@@ -49,7 +52,8 @@ static uint16_t new_id(struct container *container)
 	while (taken) {
 		container->last_id = (uint16_t)(container->last_id % UINT16_MAX + 1);
 		taken = container_command(container, container->last_id) ||
-			parked_has_id(&container->parked, container->last_id);
+			parked_has_id(&container->parked, container->last_id) ||
+			archives_has_id(&container->archives, container->last_id);
 	}
 	return container->last_id;
 }
@@ -127,8 +131,71 @@ int container_stats(struct container *container, uint64_t ticket, struct err *er
 	return parked ? ask(container, &msg, parked, err) : err->code;
 }
 
+/* Send ARCHIVE. */
+static int ask_archive(
+	struct container *container, uint16_t id, bool put, const char *path, struct err *err)
+{
+	struct agent_msg msg = {
+		.type = AGENT_ARCHIVE,
+		.id = id,
+		.archive = {.port = CONTAINER_PORT(id, 0), .put = put},
+	};
+	int r;
+
+	snprintf(msg.archive.path, sizeof(msg.archive.path), "%s", path);
+	r = agent_send(&container->agent, &msg);
+	return r < 0 ? err_errno(err, -r, "container: the guest") : 0;
+}
+
+static int check_archive(const struct container *container, const char *path, struct err *err)
+{
+	if (*path != '/')
+		return err_set(err, -EINVAL, "archive: '%.100s' is not an absolute path", path);
+	if (strlen(path) > AGENT_CWD_MAX)
+		return err_set(err, -ENAMETOOLONG, "archive: the path is longer than %u bytes",
+			AGENT_CWD_MAX);
+	return check_running(container, err);
+}
+
+int container_archive_out(struct container *container, const char *path,
+	const struct http_request *request, uint64_t ticket, struct err *err)
+{
+	struct archive *archive;
+	uint16_t id;
+	int r = check_archive(container, path, err);
+
+	if (r < 0)
+		return r;
+	id = new_id(container);
+	archive = archives_out(&container->archives, id, request, ticket, err);
+	if (!archive)
+		return err->code;
+	r = ask_archive(container, id, false, path, err);
+	if (r < 0)
+		archive_free(archive);
+	return r;
+}
+
+struct archive *container_archive_in(struct container *container, const char *path,
+	const struct http_request *request, struct err *err)
+{
+	struct archive *archive;
+	uint16_t id;
+
+	if (check_archive(container, path, err) < 0)
+		return NULL;
+	id = new_id(container);
+	archive = archives_in(&container->archives, id, request, err);
+	if (archive && ask_archive(container, id, true, path, err) < 0) {
+		archive_free(archive);
+		return NULL;
+	}
+	return archive;
+}
+
 void container_client_gone(struct container *container, uint64_t ticket)
 {
+	archives_gone(&container->archives, ticket);
 	parked_gone(&container->parked, ticket);
 }
 
@@ -172,6 +239,7 @@ static void end_others(struct container *container, const char *why)
 		if (parked->kind == PARKED_FREEZE || parked->kind == PARKED_STATS)
 			parked_fail(&container->parked, parked, why);
 	}
+	archives_fail(&container->archives, why);
 }
 
 static bool on_result(struct container *container, const struct agent_msg *msg)
@@ -180,9 +248,9 @@ static bool on_result(struct container *container, const struct agent_msg *msg)
 
 	if (!parked)
 		parked = parked_find(&container->parked, PARKED_STATS, msg->id);
-	/* It may have come too late. */
+	/* Or an archive, or it has come too late. */
 	if (!parked)
-		return true;
+		return archives_result(&container->archives, msg->id, &msg->result);
 	if (msg->result.code) {
 		parked_fail(&container->parked, parked, msg->result.message);
 		return true;
@@ -255,6 +323,10 @@ static int on_dial(void *ctx, uint32_t port, int fd)
 		return fd < 0 ? 0 : agent_connect(&container->agent, fd);
 	if (port < CONTAINER_PORT(0, 0) || port > CONTAINER_PORT(UINT16_MAX, 3))
 		return STREAM_LOCAL_NOT_MINE;
+	if (archives_has_id(&container->archives, (uint16_t)CONTAINER_PORT_ID(port)))
+		return CONTAINER_PORT_STREAM(port) ? -ECONNREFUSED
+						   : archives_connect(&container->archives,
+							     (uint16_t)CONTAINER_PORT_ID(port), fd);
 	command = container_command(container, CONTAINER_PORT_ID(port));
 	if (!command || CONTAINER_PORT_STREAM(port) >= STREAMS_COUNT ||
 		command->state == COMMAND_CREATED)
@@ -272,6 +344,7 @@ void container_init(struct container *container, struct loop *loop, struct api *
 {
 	*container = (struct container){.loop = loop};
 	parked_init(&container->parked, loop, api);
+	archives_init(&container->archives, loop, api);
 	agent_init(&container->agent, loop, &agent_ops);
 }
 
@@ -303,6 +376,7 @@ void container_fini(struct container *container)
 	command_free(container->main);
 	for (unsigned int i = 0; i < CONTAINER_COMMANDS_MAX; i++)
 		command_free(container->others[i]);
+	archives_fini(&container->archives);
 	parked_fini(&container->parked);
 	*container = (struct container){0};
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "vmm/agent.h"
+#include "vmm/archives.h"
 #include "vmm/command.h"
 #include "vmm/container_spec.h"
 #include "vmm/events.h"
@@ -64,6 +65,7 @@ struct container {
 	struct command *others[CONTAINER_COMMANDS_MAX];
 	uint16_t last_id;
 	struct parked_list parked;
+	struct archives archives;
 	const struct events *events;
 	uint64_t hello_ns;
 	struct agent_hello guest;
@@ -118,6 +120,20 @@ int container_freeze(struct container *container, bool on, uint64_t ticket, stru
 
 /* container_stats() - have @ticket answered with what the container uses. */
 int container_stats(struct container *container, uint64_t ticket, struct err *err);
+
+/*
+ * container_archive_out(), container_archive_in() - have files sent, or unpacked
+ * @path:	in the container; untrusted
+ * @request:	its head
+ * @ticket:	is answered with a stream
+ *
+ * Return: 0, or the archive to which the client's connection goes; or -errno, or NULL, with @err
+ * set.
+ */
+int container_archive_out(struct container *container, const char *path,
+	const struct http_request *request, uint64_t ticket, struct err *err);
+struct archive *container_archive_in(struct container *container, const char *path,
+	const struct http_request *request, struct err *err);
 
 /* container_client_gone() - the client of a request has gone, whether or not that is one of these.
  */

@@ -64,6 +64,10 @@ static const struct route routes[] = {
 	{HTTP_GET, "/container/stats", ROUTE_AFTER, ROUTE_NO_BODY, route_get_stats},
 	{HTTP_POST, "/container/pause", ROUTE_AFTER, ROUTE_NO_BODY, route_pause_container},
 	{HTTP_POST, "/container/unpause", ROUTE_AFTER, ROUTE_NO_BODY, route_unpause_container},
+	{HTTP_GET, "/container/archive", ROUTE_AFTER, ROUTE_NO_BODY, route_get_archive,
+		.query = true},
+	{HTTP_PUT, "/container/archive", ROUTE_AFTER, ROUTE_STREAM, route_put_archive,
+		.query = true},
 	{HTTP_POST, "/container/exec", ROUTE_AFTER, ROUTE_BODY, route_post_exec},
 	{HTTP_GET, "/container/exec/{id}", ROUTE_AFTER, ROUTE_NO_BODY, route_get_exec},
 	{HTTP_POST, "/container/exec/{id}/start", ROUTE_AFTER, ROUTE_NO_BODY, route_start_command},
@@ -183,6 +187,8 @@ static int parse_body(const struct route *route, const struct http_request *requ
 	struct err *err)
 {
 	*ret = NULL;
+	if (route->body == ROUTE_STREAM)
+		return 0;
 	if (!request->body_len) {
 		if (route->body == ROUTE_BODY)
 			return err_set(err, -EINVAL, "%s %s needs a JSON body",
@@ -211,6 +217,7 @@ static int handle(const struct http_request *request, struct route_call *call, s
 		return err->code;
 	metrics_add(metrics, route->metric);
 	call->query = request->query;
+	call->request = request;
 	call->upgrade = request->upgrade;
 	if (request->query && !route->query)
 		r = err_set(err, -EINVAL, "%s takes no query", route->path);
@@ -243,12 +250,22 @@ int routes_handle(
 	if (r >= 0 && call.out.error)
 		r = err_errno(&err, -call.out.error, "the answer");
 	if (r >= 0) {
-		reply->type = call.type;
+		if (call.type)
+			reply->type = call.type;
 		return r;
 	}
 	log_info("api: %s %s: %s", http_method_name(request->method), request->path, err.msg);
 	routes_fault(reply, err.msg);
 	return 0;
+}
+
+static bool is_streamed(enum http_method method, const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
+		if (routes[i].body == ROUTE_STREAM && routes[i].method == method &&
+			!strcmp(routes[i].path, path))
+			return true;
+	return false;
 }
 
 static void on_gone(void *ctx, uint64_t ticket)
@@ -260,6 +277,7 @@ static void on_gone(void *ctx, uint64_t ticket)
 
 const struct api_ops routes_ops = {
 	.handle = routes_handle,
+	.streams = is_streamed,
 	.gone = on_gone,
 };
 

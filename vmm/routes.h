@@ -28,6 +28,7 @@ struct rate_limit_config;
  *		or "" for a path without
  * @body:	an object, or NULL; untrusted
  * @query:	what followed '?', to be read by query_read(), or NULL; untrusted
+ * @request:	its head; NULL where no client sent it
  * @upgrade:	the client asks for a stream of bytes in place of HTTP
  * @reply:	for a handler that answers with a stream
  * @out:	takes what is answered; nothing written: 204
@@ -40,6 +41,7 @@ struct route_call {
 	char id[ROUTE_ID_MAX + 1];
 	const json_t *body;
 	char *query;
+	const struct http_request *request;
 	bool upgrade;
 	struct api_reply *reply;
 	struct json_out out;
@@ -60,6 +62,7 @@ enum route_body {
 	ROUTE_NO_BODY,
 	ROUTE_BODY,
 	ROUTE_MAY_BODY, /* none is an empty object */
+	ROUTE_STREAM,   /* not JSON, of any length: the handler takes the connection */
 };
 
 /*
@@ -142,6 +145,8 @@ route_fn route_get_logs;
 route_fn route_pause_container;
 route_fn route_unpause_container;
 route_fn route_get_stats;
+route_fn route_get_archive;
+route_fn route_put_archive;
 
 /* route_describe_...() - write what is configured as member @key, or, with NULL, as an element. */
 void route_describe_boot_source(const struct monitor *monitor, struct json_out *out);

@@ -2,13 +2,19 @@
 """A container driven over the API: its start, streams, further commands, end; and what makes no sense."""
 import contextlib
 import hashlib
+import io
+import json
 import os
 import socket
 import struct
+import subprocess
+import tarfile
 import threading
 
+from api_client import curl
 from group_api import Vmm
-from harness import BUSYBOX, DEADLINE, END_DEADLINE, HULL, KERNEL, STAGE, WorkDir, check, equal, finish, match, run
+from harness import BUSYBOX, DEADLINE, END_DEADLINE, HULL, KERNEL, STAGE, WorkDir, check, equal, finish, match, run, \
+    wait_for
 
 CMDLINE = "console=ttyS0 loglevel=3 panic=-1"
 INITRD = os.path.join(STAGE, "lib", "hull", "initramfs")
@@ -342,3 +348,128 @@ def test_pause_and_stats():
             vmm.ok("POST", "/container/unpause")
             check(stream.socket.recv(1) == b"x", "it didn't go on")
         vmm.ok("POST", "/container/kill")
+
+
+TREE = ("mkdir -p /tree/dir/empty; cd /tree; echo content > dir/file; ln -s ../file dir/link; ln dir/file hard; "
+        "chmod 4711 dir/file; chmod 750 dir; head -c 20000000 /dev/urandom > big; : > none; touch -d '2001-02-03 04:05:06' dir/empty")
+LOOK = "cd {}; find . | sort | xargs stat -c '%n %f %u %g %h %Y'; find . -type f | sort | xargs sha256sum; readlink dir/link"
+
+
+def output(vmm, script):
+    path = vmm.exec("sh", "-c", script)
+    with vmm.stream(command=path) as stream:
+        vmm.ok("POST", path + "/start")
+        out, err = stream.frames()
+    equal((vmm.ok("GET", path + "/wait"), err), ({"exit_code": 0}, b""), script)
+    return out.decode()
+
+
+def upload(vmm, *args):
+    """PUT by curl; return the status and what was answered."""
+    result = curl(vmm, "-w", "\n%{http_code}", *args, f"http://localhost/container/archive?path={vmm.into}").expect(0)
+    body, status = result.out.decode().rsplit("\n", 1)
+    return int(status), body
+
+
+def test_archives():
+    """A tree comes out, goes in again, and is the same, by each way that curl has."""
+    with running(log_size=0) as vmm:
+        output(vmm, TREE)
+        expected = output(vmm, LOOK.format("/tree"))
+        file = os.path.join(vmm.work, "tree.tar")
+        curl(vmm, "-f", "-o", file, "http://localhost/container/archive?path=/tree").expect(0)
+        with tarfile.open(file) as tar:
+            names = {member.name: member for member in tar}
+            digest = hashlib.sha256(tar.extractfile("tree/big").read()).hexdigest()
+        check(f"{digest}  ./big\n" in expected, "big:", digest, expected)
+        check(names["tree/dir/file"].mode == 0o4711 and names["tree/dir/link"].linkname == "../file", names)
+        check(names["tree/hard"].islnk() or names["tree/dir/file"].islnk(), "no hard link:", names)
+        for way in ("-T", file), ("-T", file, "-H", "Transfer-Encoding: chunked"), ("--data-binary", "@" + file, "-X", "PUT"):
+            output(vmm, "rm -rf /copy; mkdir /copy")
+            vmm.into = "/copy"
+            equal(upload(vmm, *way), (204, ""), "answer")
+            equal(output(vmm, LOOK.format("/copy/tree")), expected, f"the tree by {way}")
+        # From standard input, whose length nobody knows.
+        output(vmm, "rm -rf /copy; mkdir /copy")
+        with open(file, "rb") as stdin:
+            result = subprocess.run(["curl", "-sSf", "--unix-socket", vmm.sock, "-T", "-",
+                                     "http://localhost/container/archive?path=/copy"], stdin=stdin, timeout=END_DEADLINE,
+                                    check=False, capture_output=True)
+        equal((result.returncode, result.stderr), (0, b""), "curl")
+        equal(output(vmm, LOOK.format("/copy/tree")), expected, "the tree from standard input")
+        # One file, and in a frozen container.
+        vmm.ok("POST", "/container/pause")
+        result = curl(vmm, "-f", "http://localhost/container/archive?path=/tree/dir/file").expect(0)
+        with tarfile.open(fileobj=io.BytesIO(result.out)) as tar:
+            equal([(member.name, tar.extractfile(member).read()) for member in tar], [("file", b"content\n")], "one file")
+        vmm.ok("POST", "/container/unpause")
+
+
+def empty_tar(size=10240):
+    return b"\0" * size
+
+
+def test_archives_that_fail():
+    with running(log_size=0) as vmm:
+        for path, status, pattern in (("/none", 404, "/none"), ("/etc/passwd/x", 404, "passwd"), ("", 400, "absolute"),
+                                      ("tmp", 400, "absolute")):
+            got, answer = vmm.request("GET", "/container/archive?path=" + path)
+            equal(got, status, f"status of {path}")
+            match(pattern, answer["fault_message"], "fault")
+            vmm.into = path
+            file = os.path.join(vmm.work, "empty.tar")
+            with open(file, "wb") as tar:
+                tar.write(empty_tar())
+            got, answer = upload(vmm, "-T", file)
+            equal(got, status, f"status of PUT to {path}")
+            match(pattern, json.loads(answer)["fault_message"], "fault")
+        vmm.fault("'path' is missing", "GET", "/container/archive")
+        vmm.fault("there is no 'x'", "GET", "/container/archive?path=/&x=1")
+        vmm.into = "/etc/passwd"
+        equal(upload(vmm, "-T", file)[0], 404, "status of PUT into a file")
+        # Nonsense of 50 MB: the answer comes before the end of it.
+        with open(file, "wb") as tar:
+            for _ in range(50):
+                tar.write(os.urandom(1 << 20))
+        vmm.into = "/tmp"
+        got, answer = upload(vmm, "-T", file)
+        equal(got, 400, "status of PUT of nonsense: " + answer)
+        equal(output(vmm, "echo still here"), "still here\n", "output")
+
+
+def descriptors(vmm):
+    return len(os.listdir(f"/proc/{vmm.process.pid}/fd"))
+
+
+def test_archives_whose_client_leaves():
+    with running(log_size=0) as vmm:
+        output(vmm, "mkdir /tree; head -c 50000000 /dev/urandom > /tree/big")
+        before = descriptors(vmm)
+        for _ in range(6):
+            with Stream(vmm.sock, "GET", "/container/archive?path=/tree") as stream:
+                equal(stream.status, 200, "status")
+                stream.socket.recv(100000)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(vmm.sock)
+                client.sendall(b"PUT /container/archive?path=/tmp HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n" +
+                               empty_tar(100000))
+        wait_for(lambda: descriptors(vmm) == before, "its descriptors")
+        # All places are free.
+        equal(vmm.request("GET", "/container/archive?path=/etc/none")[0], 404, "status")
+
+
+def test_archives_and_the_end():
+    """A container that ends midway ends them; a client that waits is told."""
+    with running(log_size=0) as vmm:
+        output(vmm, "mkdir /tree; head -c 50000000 /dev/urandom > /tree/big")
+        with Stream(vmm.sock, "GET", "/container/archive?path=/tree") as out, socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(DEADLINE)
+            client.connect(vmm.sock)
+            client.sendall(b"PUT /container/archive?path=/tmp HTTP/1.1\r\nContent-Length: 1000000\r\n"
+                           b"Expect: 100-continue\r\n\r\n")
+            match("^HTTP/1.1 100 ", client.recv(100).decode(), "interim answer")
+            vmm.ok("POST", "/container/kill")
+            vmm.ok("GET", "/container/wait")
+            match("^HTTP/1.1 400 .*it has ended", client.recv(10000).decode().replace("\r\n", " "), "answer")
+            check(not out.read().endswith(b"\r\n0\r\n\r\n"), "the archive seems to be whole")
+        vmm.fault("isn't running", "GET", "/container/archive?path=/")

@@ -14,8 +14,8 @@ int main(void)
 			routes[i].states == ROUTE_BEFORE  ? "before"
 			: routes[i].states == ROUTE_AFTER ? "after"
 							  : "any",
-			routes[i].body == ROUTE_BODY      ? "body"
-			: routes[i].body == ROUTE_NO_BODY ? "none"
+			routes[i].body == ROUTE_BODY || routes[i].body == ROUTE_STREAM ? "body"
+			: routes[i].body == ROUTE_NO_BODY                              ? "none"
 							  : "optional");
 	return 0;
 }

@@ -23,6 +23,8 @@ static unsigned int handled;
 static uint64_t parked, gone;
 static char big[200000];
 
+static void take(void *ctx, int fd, const void *early, size_t early_len);
+
 /* "/big" is answered with much, "/park" later, all else with its path. */
 static int answer(
 	void *ctx, const struct http_request *request, uint64_t ticket, struct api_reply *reply)
@@ -32,7 +34,9 @@ static int answer(
 		parked = ticket;
 		return API_PARKED;
 	}
-	if (!strcmp(request->path, "/big"))
+	if (!strcmp(request->path, "/taken"))
+		reply->stream = take;
+	else if (!strcmp(request->path, "/big"))
 		buf_add(&reply->body, big, sizeof(big));
 	else if (strcmp(request->path, "/empty") != 0)
 		buf_printf(&reply->body, "%s %zu", request->path, request->body_len);
@@ -44,7 +48,12 @@ static void on_gone(void *ctx, uint64_t ticket)
 	gone = ticket;
 }
 
-static const struct api_ops ops = {.handle = answer, .gone = on_gone};
+static bool streams(enum http_method method, const char *name)
+{
+	return !strcmp(name, "/stream") || !strcmp(name, "/taken");
+}
+
+static const struct api_ops ops = {.handle = answer, .streams = streams, .gone = on_gone};
 
 static void setup(void)
 {
@@ -242,6 +251,58 @@ START_TEST(a_parked_request)
 	buf_printf(&reply.body, "nobody");
 	api_answer(&api, parked, &reply);
 	close(other);
+}
+END_TEST
+
+/* Its handler sees the head, answers, and what follows is read and thrown away, for so long. */
+START_TEST(a_streamed_body_that_nobody_takes)
+{
+	int fd = dial();
+	bool eof;
+
+	say(fd, "PUT /stream HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nGET /one HTTP/1.1\r\n\r\n");
+	ck_assert_ptr_nonnull(strstr(hear(fd, &eof), "Connection: close"));
+	ck_assert(eof);
+	for (int i = 0; i < 100; i++)
+		say(fd, ONE);
+	ck_assert_uint_eq(handled, 1);
+	close(fd);
+	loop_step(&loop);
+	ck_assert(!api.connections[0].used);
+	api.request_ms = 30;
+	fd = dial();
+	say(fd, "PUT /stream HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+	ck_assert(api.connections[0].used);
+	usleep(40000);
+	loop_step(&loop);
+	ck_assert(!api.connections[0].used);
+	close(fd);
+}
+END_TEST
+
+static char taken[64];
+static int taken_fd;
+
+static void take(void *ctx, int fd, const void *early, size_t early_len)
+{
+	ck_assert_uint_lt(early_len, sizeof(taken));
+	memcpy(taken, early, early_len);
+	taken[early_len] = '\0';
+	taken_fd = fd;
+}
+
+START_TEST(a_streamed_body_that_is_taken)
+{
+	int fd = dial();
+	bool eof;
+
+	say(fd, "PUT /taken HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nbody");
+	ck_assert_str_eq(taken, "body");
+	ck_assert_str_eq(hear(fd, &eof), "");
+	ck_assert(!eof);
+	ck_assert(!api.connections[0].used);
+	close(taken_fd);
+	close(fd);
 }
 END_TEST
 
@@ -449,7 +510,8 @@ END_TEST
 
 SUITE_CASES("api", setup, teardown, {requests_one_after_the_other}, {pipelined_requests},
 	{a_client_that_has_sent_all}, {bad_http_ends_the_connection}, {a_body_that_is_asked_for},
-	{a_client_that_never_reads}, {a_parked_request}, {too_many_clients},
-	{slow_and_idle_clients}, {a_path_that_is_taken}, {one_name_is_left},
-	{only_its_own_socket_is_removed}, {clients_from_the_start},
-	{more_clients_from_the_start_than_places}, {many_connections_leave_nothing})
+	{a_client_that_never_reads}, {a_parked_request}, {a_streamed_body_that_nobody_takes},
+	{a_streamed_body_that_is_taken}, {too_many_clients}, {slow_and_idle_clients},
+	{a_path_that_is_taken}, {one_name_is_left}, {only_its_own_socket_is_removed},
+	{clients_from_the_start}, {more_clients_from_the_start_than_places},
+	{many_connections_leave_nothing})

@@ -126,15 +126,16 @@ START_TEST(what_is_passed_over_is_bounded)
 {
 	static char text[HTTP_BODY_EXTRA_MAX + 64];
 	const size_t most = HTTP_BODY_EXTRA_MAX - 1;
-	size_t len = (size_t)sprintf(text, "1;");
+	const size_t len = strlen("1;");
 
+	memcpy(text, "1;", len);
 	memset(text + len, 'x', most);
-	sprintf(text + len + most, "\r\nx\r\n0\r\n\r\n");
+	strcpy(text + len + most, "\r\nx\r\n0\r\n\r\n");
 	ck_assert_int_eq(take(&chunks, text, strlen(text), 100), 1);
-	sprintf(text + len + most, "\r\nx\r\n0\r\nT\r\n\r\n");
+	strcpy(text + len + most, "\r\nx\r\n0\r\nT\r\n\r\n");
 	ck_assert_int_eq(take(&chunks, text, strlen(text), 100), -EBADMSG);
 	ck_assert_ptr_nonnull(strstr(err.msg, "too long"));
-	sprintf(text + len + most, "x\r\nx\r\n0\r\n\r\n");
+	strcpy(text + len + most, "x\r\nx\r\n0\r\n\r\n");
 	ck_assert_int_eq(take(&chunks, text, strlen(text), 100), -EBADMSG);
 }
 END_TEST
