@@ -447,8 +447,7 @@ bool archive_result(struct archive *archive, const struct agent_result *result)
 	if (archive->succeeded || archive->state == ARCHIVE_DIAL)
 		return false;
 	archive->succeeded = true;
-	if (archive->in && (archive->state != ARCHIVE_END || archive->piece_len ||
-				   !http_body_is_done(&archive->body)))
+	if (archive->in && (archive->piece_len || !http_body_is_done(&archive->body)))
 		archive_fail(archive, 400, "container: the guest took only a part of the archive");
 	else if (archive->state == ARCHIVE_END)
 		finish(archive);
