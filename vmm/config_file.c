@@ -42,6 +42,7 @@ static const struct member members[] = {
 	{"entropy", "/entropy", NULL},
 	{"pmem", "/pmem/", "id"},
 	{"memory-hotplug", "/hotplug/memory", NULL},
+	{"container", "/container", NULL},
 };
 
 /* @from: inherited; -1: open @path */
@@ -153,5 +154,10 @@ int config_file_apply(struct monitor *monitor, int *ret_code, struct err *err)
 	r = json_read("configuration", root, fields, ARRAY_SIZE(fields), err);
 	for (size_t i = 0; i < ARRAY_SIZE(members) && !r; i++)
 		r = apply_member(monitor, &members[i], values[i], err);
-	return r ? r : start(monitor, err);
+	if (!r)
+		r = start(monitor, err);
+	/* Nobody waits for it, so it has no ticket; GET /container tells what became of it. */
+	if (!r && monitor->container.present)
+		r = command_start(monitor->container.main, 0, err);
+	return r;
 }

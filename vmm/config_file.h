@@ -9,7 +9,8 @@ struct monitor;
  * config_file_apply() - read the file that the configuration names, and start the VM
  * @ret_code:	on failure: what to exit with
  *
- * Each member goes through the handler of its resource, so it means the same as over the API.
+ * Each member goes through the handler of its resource, so it means the same as over the API; a
+ * container is started, too.
  *
  * Return: 0 or -errno with @err set.
  */

@@ -13,8 +13,8 @@ import threading
 
 from api_client import curl
 from group_api import Vmm
-from harness import BUSYBOX, DEADLINE, END_DEADLINE, HULL, KERNEL, STAGE, WorkDir, check, equal, finish, match, run, \
-    wait_for
+from harness import BUSYBOX, DEADLINE, END_DEADLINE, HULL, KERNEL, STAGE, VMM, WorkDir, check, equal, finish, match, \
+    run, wait_for
 
 CMDLINE = "console=ttyS0 loglevel=3 panic=-1"
 INITRD = os.path.join(STAGE, "lib", "hull", "initramfs")
@@ -348,6 +348,35 @@ def test_pause_and_stats():
             vmm.ok("POST", "/container/unpause")
             check(stream.socket.recv(1) == b"x", "it didn't go on")
         vmm.ok("POST", "/container/kill")
+
+
+def test_a_container_in_a_file():
+    with WorkDir() as work:
+        config = os.path.join(work, "config.json")
+
+        def write(**process):
+            with open(config, "w", encoding="ascii") as file:
+                json.dump({
+                    "boot-source": {"kernel_image_path": KERNEL, "initrd_path": INITRD, "boot_args": CMDLINE},
+                    "drives": [{"drive_id": "image", "path_on_host": rootfs(), "is_root_device": False,
+                                "is_read_only": True}],
+                    "container": {"rootfs": {"drive_id": "image"}, "process": {"env": [PATH], **process}},
+                }, file)
+
+        write(args=["sh", "-c", "echo hello; exit 5"])
+        with Vmm(work, "--config-file", config) as vmm:
+            equal(vmm.ok("GET", "/container/wait"), {"exit_code": 5}, "end")
+            with Stream(vmm.sock, "GET", "/container/logs") as stream:
+                equal(stream.frames(), (b"hello\n", b""), "output")
+            vmm.fault("started already", "POST", "/container/start")
+            vmm.ok("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
+            equal(vmm.process.wait(END_DEADLINE), 0, "exit code")
+        write(args=["nothing"])
+        with Vmm(work, "--config-file", config) as vmm:
+            equal(vmm.ok("GET", "/container/wait")["exit_code"], 127, "exit code")
+            match("not found", vmm.ok("GET", "/container")["error"], "error")
+        write(args=[])
+        run(VMM, "--no-api", "--config-file", config).expect_error(152, "'args' is empty", by="hull-vmm")
 
 
 TREE = ("mkdir -p /tree/dir/empty; cd /tree; echo content > dir/file; ln -s ../file dir/link; ln dir/file hard; "
