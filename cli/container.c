@@ -57,7 +57,7 @@ enum container_state {
 #define POWEROFF_MS 10000
 #define HANG_UP_MS 3000
 #define KILL_MS 3000
-/* Between the end of a connection to hull-vmm and its own. */
+/* Between the end of a connection to hull-vmm and its own; for what it knows of a late start. */
 #define LAST_WORDS_MS 2000
 
 /* For output of a VM that is gone: what the sockets held. */
@@ -84,7 +84,8 @@ struct container {
 	unsigned int outputs; /* bit per output not yet delivered */
 	uint64_t waiting;     /* bit per signal that came before the command ran */
 	uint64_t waiting_typed;
-	bool cut_off; /* a connection to hull-vmm has ended */
+	bool too_late; /* the start takes too long */
+	bool cut_off;  /* a connection to hull-vmm has ended */
 	bool vm_gone;
 	bool decided;
 	int code;
@@ -420,6 +421,33 @@ static void on_life_ended(struct api_client *client)
 	container_cut_off(container_of(client, struct container, life));
 }
 
+static void container_fail_contact(struct container *c)
+{
+	container_fail(c, true, "no contact from the guest within %llu s",
+		(unsigned long long)c->config->start_timeout_s);
+}
+
+static void on_timings_late(struct api_client *client, unsigned int status, const json_t *body)
+{
+	struct container *c = container_of(client, struct container, control);
+
+	on_timings(client, status, body);
+	if (c->state == CONTAINER_BOOTING)
+		container_fail_contact(c);
+}
+
+/* The start takes too long. With --timing, how far did it get? */
+static void container_too_late(struct container *c)
+{
+	if (c->config->timed && !c->too_late &&
+		!api_client_send(&c->control, "GET", "/container", NULL, on_timings_late)) {
+		c->too_late = true;
+		loop_timer_set(&c->timer, LAST_WORDS_MS);
+		return;
+	}
+	container_fail_contact(c);
+}
+
 static void on_timer(struct loop_timer *timer)
 {
 	struct container *c = container_of(timer, struct container, timer);
@@ -431,8 +459,7 @@ static void on_timer(struct loop_timer *timer)
 	else if (c->cut_off)
 		container_fail(c, true, "hull-vmm closed its connection");
 	else
-		container_fail(c, true, "no contact from the guest within %llu s",
-			(unsigned long long)c->config->start_timeout_s);
+		container_too_late(c);
 }
 
 static void on_signal(struct signals *signals, int signo, bool typed)

@@ -56,8 +56,8 @@ static void put_process(struct json_out *out, const struct agent_spec *spec)
 	json_begin(out, "process", '{');
 	put_strings(out, "args", spec->args);
 	put_strings(out, "env", spec->env);
-	json_put_string(out, "cwd", spec->cwd);
-	json_put_string(out, "user", spec->user);
+	json_put_bytes(out, "cwd", spec->cwd);
+	json_put_bytes(out, "user", spec->user);
 	json_put_bool(out, "terminal", spec->terminal);
 	if (spec->terminal) {
 		json_begin(out, "consoleSize", '{');

@@ -83,6 +83,15 @@ static int read_strings(const char *what, const json_t *json, char ***ret, struc
 	return 0;
 }
 
+/* @json is NULL for a field that isn't there. */
+static int read_string(const char *what, const json_t *json, const char **ret, struct err *err)
+{
+	if (!json)
+		return 0;
+	*ret = string_of(json);
+	return *ret ? 0 : err_set(err, -EINVAL, "%s is not a string", what);
+}
+
 static int read_caps(const json_t *json, struct agent_spec *agent, struct err *err)
 {
 	agent->caps_given = true;
@@ -191,14 +200,15 @@ static int check_path(const char *what, const char *path, struct err *err)
 static int read_command(json_t *json, struct command_spec *spec, struct err *err)
 {
 	const json_t *args = NULL, *env = NULL, *caps = NULL, *rlimits = NULL, *size = NULL;
+	const json_t *cwd = NULL, *user = NULL;
 	struct agent_spec *agent = &spec->agent;
 	uint64_t log_size = STREAM_LOG_DEFAULT;
 	bool once = true;
 	const struct json_field fields[] = {
 		{.name = "args", .type = JSON_READ_ARRAY, .ret = &args, .required = true},
 		JSON_ARRAY_FIELD("env", &env),
-		JSON_STRING("cwd", &agent->cwd),
-		JSON_STRING("user", &agent->user),
+		{.name = "cwd", .type = JSON_READ_ANY, .ret = &cwd},
+		{.name = "user", .type = JSON_READ_ANY, .ret = &user},
 		JSON_BOOL("terminal", &agent->terminal),
 		JSON_OBJECT_FIELD("consoleSize", &size),
 		JSON_ARRAY_FIELD("rlimits", &rlimits),
@@ -219,6 +229,10 @@ static int read_command(json_t *json, struct command_spec *spec, struct err *err
 	r = read_strings("process: field 'args'", args, &spec->args, err);
 	if (!r && env)
 		r = read_strings("process: field 'env'", env, &spec->env, err);
+	if (!r)
+		r = read_string("process: field 'cwd'", cwd, &agent->cwd, err);
+	if (!r)
+		r = read_string("process: field 'user'", user, &agent->user, err);
 	if (!r && caps)
 		r = read_caps(caps, agent, err);
 	if (!r && rlimits)

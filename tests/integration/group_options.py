@@ -33,6 +33,11 @@ def test_workdir_is_made():
     hull("-w", "/made/for this", BUSYBOX, "pwd").expect(0, "/made/for this\n")
 
 
+def test_workdir_of_any_bytes():
+    path = b"/\xff\"\\\n\x01/\xc3\xa9"
+    hull("-w", path, BUSYBOX, "sh", "-c", "printf %s \"$PWD\"").expect(0, path)
+
+
 def test_user_by_name():
     sh("id -un; id -u; id -g; grep CapEff /proc/self/status; echo $HOME", "-u", "nobody").expect(
         0, "nobody\n65534\n65534\nCapEff:\t0000000000000000\n/\n")

@@ -96,7 +96,7 @@ static void run(void)
 	ck_assert_int_eq(container.main->state, COMMAND_RUNNING);
 }
 
-/* Return: what container_spec_read() makes of "args". */
+/* Return: what container_spec_read() makes of "args" and what follows them. */
 static int read_args(const char *args)
 {
 	struct container_spec spec;
@@ -104,8 +104,8 @@ static int read_args(const char *args)
 	json_t *json;
 	int r;
 
-	snprintf(text, sizeof(text),
-		"{\"rootfs\":{\"drive_id\":\"i\"},\"process\":{\"args\":[%s]}}", args);
+	snprintf(text, sizeof(text), "{\"rootfs\":{\"drive_id\":\"i\"},\"process\":{\"args\":[%s}}",
+		args);
 	json = json_parse(text, strlen(text), &err);
 	ck_assert_ptr_nonnull(json);
 	r = container_spec_read(json, &spec, &err);
@@ -113,6 +113,8 @@ static int read_args(const char *args)
 	if (r == 0) {
 		ck_assert_str_eq(spec.command.agent.args[0], "a\xff");
 		ck_assert_str_eq(spec.command.agent.args[1], "b");
+		ck_assert_str_eq(spec.command.agent.cwd, "/\xfe");
+		ck_assert_str_eq(spec.command.agent.user, "u\xff");
 		container_spec_fini(&spec);
 	}
 	return r;
@@ -122,11 +124,18 @@ START_TEST(bytes_that_are_no_text)
 {
 	static const char *const bad[] = {"{\"base64\":\"Yf8\"}", "{\"base64\":\"AA==\"}",
 		"{\"base64\":1}", "{\"base64\":\"Yf8=\",\"x\":1}", "{}", "1"};
+	char text[128];
 
-	ck_assert_int_eq(read_args("{\"base64\":\"Yf8=\"},\"b\""), 0);
+	ck_assert_int_eq(read_args("{\"base64\":\"Yf8=\"},\"b\"],\"cwd\":{\"base64\":\"L/4=\"},"
+				   "\"user\":{\"base64\":\"df8=\"}"),
+		0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		ck_assert_msg(read_args(bad[i]) == -EINVAL, "%s", bad[i]);
+		snprintf(text, sizeof(text), "%s]", bad[i]);
+		ck_assert_msg(read_args(text) == -EINVAL, "%s", bad[i]);
 		ck_assert_ptr_nonnull(strstr(err.msg, "element 0 is not a string"));
+		snprintf(text, sizeof(text), "\"x\"],\"cwd\":%s", bad[i]);
+		ck_assert_msg(read_args(text) == -EINVAL, "%s", bad[i]);
+		ck_assert_ptr_nonnull(strstr(err.msg, "field 'cwd' is not a string"));
 	}
 }
 END_TEST
