@@ -39,7 +39,7 @@ enum child_fd {
 
 /* Our copies of the child's descriptors are made above its numbers, so that none is overwritten
  * before it was placed. */
-#define CHILD_FD_SPARE 32
+#define CHILD_FD_SPARE (CHILD_FD_FIRST + CHILD_FD_COUNT)
 
 #define MONITOR_ARGS_MAX 40
 #define MONITOR_ARG_SIZE 64
@@ -280,7 +280,9 @@ static int copy_fds(const int *ends, int *ret, struct err *err)
 			continue;
 		ret[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, CHILD_FD_SPARE);
 		if (ret[i] < 0)
-			r = err_errno(err, errno, "hull-vmm's descriptors");
+			/* EINVAL: the limit is even below the first number. */
+			r = err_errno(
+				err, errno == EINVAL ? EMFILE : errno, "hull-vmm's descriptors");
 	}
 	return r;
 }

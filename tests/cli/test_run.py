@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -232,6 +233,15 @@ class RunTest(unittest.TestCase):
         os.close(extra)
         self.assertEqual(re.findall(rb"open (\d+)", r.stdout),
                          [b"%d" % fd for fd in range(11) if fd != 5])
+
+    def test_few_descriptors(self):
+        def limit(count):
+            return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+        for count in range(8, 28):
+            with self.subTest(count):
+                self.fails(self.run_hull("-i", self.image, "true", preexec_fn=limit(count)), "Too many open files")
+        self.check(self.run_hull("-i", self.image, "echo", "x", preexec_fn=limit(36)), 0, b"x\n", "^$")
 
     # What runs
 
