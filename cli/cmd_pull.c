@@ -23,7 +23,8 @@ static const struct option_row rows[] = {
 		"and ~/.local/share/hull for others).",
 		option_string, offsetof(struct pull_options, store)},
 	{0, "path", NULL,
-		"Print the path of the file system instead, an ext4 that is to be attached read-only.",
+		"Print the path of the file system instead, an ext4 that is to be attached "
+		"read-only.",
 		option_flag, offsetof(struct pull_options, path)},
 	{'h', "help", NULL, "Print this help.", option_flag, offsetof(struct pull_options, help)},
 };
