@@ -196,7 +196,8 @@ START_TEST(timing_table)
 END_TEST
 
 /* Take marks that are given as JSON. */
-static void mark(struct timing *timing, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void mark(
+	struct timing *timing, const char *format, ...)
 {
 	char text[256];
 	json_t *json;
