@@ -60,12 +60,13 @@ def test_inflating_gives_memory_back():
         used = use_and_free(process, 0)
         answer(process)
         read_until(process.stdout, "probe: bound")
-        low = wait_for(lambda: (now := rss_mib(process.pid)) <= used - 100 and now, "memory given back")
+        low = wait_for(lambda: (now := rss_mib(process.pid)) <= used - 112 and now, "memory given back")
         answer(process)
         out = read_until(process.stdout, "probe: used")
         inflated = int(match(r"inflated, free (\d+) MiB", out, "console").group(1))
         deflated = int(match(r"deflated, free (\d+) MiB", out, "console").group(1))
-        check(inflated < deflated - 80, "free memory: inflated", inflated, "deflated", deflated)
+        # Of 120 MiB; what the kernel has on its way is not told as free.
+        check(inflated < deflated - 64, "free memory: inflated", inflated, "deflated", deflated)
         # What it got back is good for something.
         check(rss_mib(process.pid) >= low + USED_MIB - 64, "resident after use: only", rss_mib(process.pid))
         answer(process)
