@@ -15,7 +15,6 @@
 #include "vmm/routes.h"
 #include "vmm/vcpu.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -134,18 +133,6 @@ static int build(struct monitor *monitor, int *ret_code, struct err *err)
 	return vcpu_create_all(vm, config->cpus, &entry, err);
 }
 
-/*
- * Where all CPUs are busy, a kick shall not take the CPU from the vCPU that made it: it goes on to
- * queue more, and all of it is served at once. Where one is free this changes nothing.
- */
-static void give_way(void)
-{
-	const struct sched_param param = {0};
-
-	if (sched_setscheduler(0, SCHED_BATCH, &param) < 0)
-		log_debug("the loop stays a thread like others: %s", strerror(errno));
-}
-
 int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 {
 	int r;
@@ -164,7 +151,6 @@ int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 		vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
 		return r;
 	}
-	give_way();
 	monitor->state = MONITOR_RUNNING;
 	return 0;
 }
