@@ -38,7 +38,7 @@ enum net_counter {
 	NET_TX_PACKETS,
 	NET_TX_BYTES,
 	NET_TX_MALFORMED, /* frames that ask for what they can't */
-	NET_TX_FAILED,	  /* frames that the nic didn't take */
+	NET_TX_FAILED,    /* frames that the nic didn't take */
 	NET_TX_THROTTLED,
 	NET_TX_RESUMED,
 	NET_COUNTERS,
