@@ -4,7 +4,7 @@
 #include "vmm/archives.h"
 
 #include "base/err.h"
-#include "devices/backend/stream.h"
+#include "tests/lib/fake_agent.h"
 #include "tests/lib/loop_step.h"
 #include "tests/lib/suite.h"
 #include "vmm/json_read.h"
@@ -27,9 +27,8 @@
 static char dir[] = "/tmp/hull-test-archive-XXXXXX";
 static char path[64];
 static struct monitor monitor;
-static struct stream_backend *backend;
-static struct agent_reader reader;
-static int guest, fds;
+static struct fake_agent guest;
+static int fds;
 static uint16_t id; /* of the last ARCHIVE */
 static struct err err;
 
@@ -60,44 +59,18 @@ static unsigned int under_way(void)
 
 /* --- the guest --- */
 
-static void say(struct agent_msg msg)
-{
-	struct buf buf = BUF_INIT(8192);
-
-	ck_assert_int_eq(agent_encode(&buf, &msg), 0);
-	ck_assert_int_eq(agent_flush(&buf, guest), 1);
-	buf_fini(&buf);
-	step();
-}
-
-static struct agent_msg hear(void)
-{
-	struct agent_msg msg = {0};
-	int r;
-
-	while (!(r = agent_reader_next(&reader, &msg)))
-		ck_assert_int_gt(agent_reader_fill(&reader, guest), 0);
-	ck_assert_int_eq(r, 1);
-	return msg;
-}
-
 static void result(unsigned int code, const char *message)
 {
 	struct agent_msg msg = {.type = AGENT_RESULT, .id = id, .result.code = code};
 
 	strcpy(msg.result.message, message);
-	say(msg);
-}
-
-static int dial(uint32_t port)
-{
-	return backend->ops->connect(backend, port, false);
+	fake_agent_say(&guest, msg);
 }
 
 /* ARCHIVE is heard, and its stream dialed. */
 static int take(bool put)
 {
-	struct agent_msg msg = hear();
+	struct agent_msg msg = fake_agent_hear(&guest);
 	int fd;
 
 	ck_assert_int_eq(msg.type, AGENT_ARCHIVE);
@@ -105,7 +78,7 @@ static int take(bool put)
 	ck_assert_str_eq(msg.archive.path, put ? "/tmp" : "/a b");
 	id = msg.id;
 	ck_assert_uint_eq(msg.archive.port, CONTAINER_PORT(id, 0));
-	fd = dial(msg.archive.port);
+	fd = fake_agent_dial(&guest, msg.archive.port);
 	ck_assert_int_ge(fd, 0);
 	step();
 	return fd;
@@ -113,7 +86,7 @@ static int take(bool put)
 
 static void ignore(void)
 {
-	id = hear().id;
+	id = fake_agent_hear(&guest).id;
 }
 
 /* --- the client --- */
@@ -185,6 +158,7 @@ static void setup(void)
 	static const char text[] =
 		"{\"rootfs\":{\"drive_id\":\"image\"},\"process\":{\"args\":[\"sh\"]}}";
 	json_t *json = json_parse(text, strlen(text), &err);
+	struct stream_backend *backend;
 	struct container_spec spec;
 
 	strcpy(dir, "/tmp/hull-test-archive-XXXXXX");
@@ -201,13 +175,11 @@ static void setup(void)
 	ck_assert_int_eq(container_set(&monitor.container, &spec, &err), 0);
 	ck_assert_int_eq(container_backend(&monitor.container, NULL, &backend), 0);
 	monitor.state = MONITOR_RUNNING;
-	agent_reader_init(&reader, AGENT_HOST);
-	guest = dial(AGENT_PORT);
-	ck_assert_int_ge(guest, 0);
+	fake_agent_init(&guest, &monitor.loop, backend);
 	ck_assert_int_eq(command_start(monitor.container.main, 1000, &err), 0);
-	say((struct agent_msg){.type = AGENT_HELLO});
-	ck_assert_int_eq(hear().type, AGENT_START);
-	say((struct agent_msg){.type = AGENT_STARTED, .started.pid = 2});
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_HELLO});
+	ck_assert_int_eq(fake_agent_hear(&guest).type, AGENT_START);
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_STARTED, .started.pid = 2});
 	fds = count_fds();
 }
 
@@ -218,10 +190,8 @@ static void teardown(void)
 	ck_assert_uint_eq(under_way(), 0);
 	ck_assert_int_eq(count_fds(), fds - (monitor.container.agent.state == AGENT_BROKEN));
 	api_fini(&monitor.api);
-	stream_backend_free(backend);
+	fake_agent_fini(&guest);
 	container_fini(&monitor.container);
-	agent_reader_fini(&reader);
-	close(guest);
 	config_fini(&monitor.config);
 	loop_fini(&monitor.loop);
 	ck_assert_int_eq(rmdir(dir), 0);
@@ -318,9 +288,9 @@ START_TEST(out_fails_midway)
 	if (_i == 0)
 		result(EIO, "why");
 	else if (_i == 1)
-		say((struct agent_msg){.type = AGENT_EXITED});
+		fake_agent_say(&guest, (struct agent_msg){.type = AGENT_EXITED});
 	else if (_i == 2)
-		shutdown(guest, SHUT_RDWR);
+		shutdown(guest.fd, SHUT_RDWR);
 	else
 		shutdown(stream, SHUT_WR);
 	step();
@@ -359,7 +329,7 @@ START_TEST(out_from_a_silent_guest)
 	if (stream >= 0)
 		expect_hangup(stream);
 	else
-		ck_assert_int_eq(dial(CONTAINER_PORT(id, 0)), -ECONNREFUSED);
+		ck_assert_int_eq(fake_agent_dial(&guest, CONTAINER_PORT(id, 0)), -ECONNREFUSED);
 	/* What the guest says too late is passed over. */
 	result(0, "");
 	ck_assert_int_eq(monitor.container.agent.state, AGENT_READY);
@@ -447,7 +417,7 @@ START_TEST(out_and_the_client_leaves)
 	ck_assert_uint_eq(under_way(), 0);
 	if (stream >= 0)
 		expect_hangup(stream);
-	ck_assert_int_eq(dial(CONTAINER_PORT(id, 0)), -ECONNREFUSED);
+	ck_assert_int_eq(fake_agent_dial(&guest, CONTAINER_PORT(id, 0)), -ECONNREFUSED);
 	result(EPIPE, "nobody is left");
 	ck_assert_int_eq(monitor.container.agent.state, AGENT_READY);
 }
@@ -709,7 +679,7 @@ START_TEST(in_and_the_client_leaves)
 	ck_assert_uint_eq(under_way(), 0);
 	if (stream >= 0)
 		expect_hangup(stream);
-	ck_assert_int_eq(dial(CONTAINER_PORT(id, 0)), -ECONNREFUSED);
+	ck_assert_int_eq(fake_agent_dial(&guest, CONTAINER_PORT(id, 0)), -ECONNREFUSED);
 }
 END_TEST
 
@@ -722,9 +692,9 @@ START_TEST(in_and_the_container_ends)
 	else
 		ignore();
 	if (_i / 2)
-		shutdown(guest, SHUT_RDWR);
+		shutdown(guest.fd, SHUT_RDWR);
 	else
-		say((struct agent_msg){.type = AGENT_EXITED});
+		fake_agent_say(&guest, (struct agent_msg){.type = AGENT_EXITED});
 	step();
 	if (stream >= 0)
 		expect_hangup(stream);
@@ -761,7 +731,7 @@ static void expect_refused(const char *query, const char *message)
 	}
 	ck_assert_uint_eq(under_way(), 0);
 	/* The guest hasn't heard of any. */
-	ck_assert_int_eq(agent_reader_fill(&reader, guest), -EAGAIN);
+	fake_agent_expect_silence(&guest);
 }
 
 START_TEST(what_makes_no_sense)
@@ -847,13 +817,13 @@ START_TEST(what_the_guest_may_not_do)
 
 	if (_i == 0) {
 		ignore();
-		ck_assert_int_eq(dial(CONTAINER_PORT(id, 1)), -ECONNREFUSED);
-		ck_assert_int_eq(dial(CONTAINER_PORT(id + 1, 0)), -ECONNREFUSED);
+		ck_assert_int_eq(fake_agent_dial(&guest, CONTAINER_PORT(id, 1)), -ECONNREFUSED);
+		ck_assert_int_eq(fake_agent_dial(&guest, CONTAINER_PORT(id + 1, 0)), -ECONNREFUSED);
 		/* Success before it has begun. */
 		result(0, "");
 	} else {
 		stream = take(false);
-		ck_assert_int_eq(dial(CONTAINER_PORT(id, 0)), -EALREADY);
+		ck_assert_int_eq(fake_agent_dial(&guest, CONTAINER_PORT(id, 0)), -EALREADY);
 		put(stream, "hello");
 		result(0, "");
 		result(0, "");

@@ -3,8 +3,8 @@
 #include "vmm/container.h"
 
 #include "base/err.h"
-#include "devices/backend/stream.h"
 #include "devices/backend/stream_local.h"
+#include "tests/lib/fake_agent.h"
 #include "tests/lib/loop_step.h"
 #include "tests/lib/suite.h"
 #include "vmm/config.h"
@@ -20,9 +20,7 @@
 static struct loop loop;
 static struct api api;
 static struct container container;
-static struct stream_backend *backend;
-static struct agent_reader reader;
-static int guest;
+static struct fake_agent guest;
 static struct err err;
 
 static void set(const char *text)
@@ -36,50 +34,22 @@ static void set(const char *text)
 	ck_assert_int_eq(container_set(&container, &spec, &err), 0);
 }
 
-static int dial(uint32_t port)
-{
-	return backend->ops->connect(backend, port, false);
-}
-
-static void say(struct agent_msg msg)
-{
-	struct buf buf = BUF_INIT(8192);
-
-	ck_assert_int_eq(agent_encode(&buf, &msg), 0);
-	ck_assert_int_eq(agent_flush(&buf, guest), 1);
-	buf_fini(&buf);
-	loop_step(&loop);
-}
-
-static struct agent_msg hear(void)
-{
-	struct agent_msg msg = {0};
-	int r;
-
-	while (!(r = agent_reader_next(&reader, &msg)))
-		ck_assert_int_gt(agent_reader_fill(&reader, guest), 0);
-	ck_assert_int_eq(r, 1);
-	return msg;
-}
-
 static void setup(void)
 {
+	struct stream_backend *backend;
+
 	ck_assert_int_eq(loop_init(&loop), 0);
 	container_init(&container, &loop, &api);
 	set("{\"rootfs\":{\"drive_id\":\"image\"},\"process\":{\"args\":[\"sh\",\"-c\",\"x\"],"
 	    "\"env\":[\"A=1\"],\"cwd\":\"/w\",\"stdin\":true},\"hostname\":\"box\"}");
 	ck_assert_int_eq(container_backend(&container, NULL, &backend), 0);
-	agent_reader_init(&reader, AGENT_HOST);
-	guest = dial(AGENT_PORT);
-	ck_assert_int_ge(guest, 0);
+	fake_agent_init(&guest, &loop, backend);
 }
 
 static void teardown(void)
 {
-	stream_backend_free(backend);
+	fake_agent_fini(&guest);
 	container_fini(&container);
-	agent_reader_fini(&reader);
-	close(guest);
 	loop_fini(&loop);
 }
 
@@ -90,9 +60,9 @@ static const struct agent_msg started = {.type = AGENT_STARTED, .started.pid = 2
 static void run(void)
 {
 	ck_assert_int_eq(command_start(container.main, 1, &err), 0);
-	say(hello);
-	ck_assert_int_eq(hear().type, AGENT_START);
-	say(started);
+	fake_agent_say(&guest, hello);
+	ck_assert_int_eq(fake_agent_hear(&guest).type, AGENT_START);
+	fake_agent_say(&guest, started);
 	ck_assert_int_eq(container.main->state, COMMAND_RUNNING);
 }
 
@@ -146,11 +116,11 @@ START_TEST(life_of_a_command)
 	struct agent_msg msg;
 	int out;
 
-	ck_assert_int_eq(dial(PORT_BASE + STREAM_OUT), -ECONNREFUSED);
+	ck_assert_int_eq(fake_agent_dial(&guest, PORT_BASE + STREAM_OUT), -ECONNREFUSED);
 	ck_assert_int_eq(command_start(container.main, 1, &err), 0);
 	ck_assert_int_eq(command_start(container.main, 1, &err), -EBUSY);
-	say(hello);
-	msg = hear();
+	fake_agent_say(&guest, hello);
+	msg = fake_agent_hear(&guest);
 	ck_assert_int_eq(msg.type, AGENT_START);
 	ck_assert_int_eq(agent_spec_decode(msg.spec.data, msg.spec.len, &spec), 0);
 	ck_assert_str_eq(spec.args[2], "x");
@@ -159,26 +129,26 @@ START_TEST(life_of_a_command)
 	ck_assert_uint_eq(spec.stderr_port, PORT_BASE + STREAM_ERR);
 	ck_assert_uint_gt(spec.wall_clock_ns, 0);
 	agent_spec_fini(&spec);
-	out = dial(PORT_BASE + STREAM_OUT);
+	out = fake_agent_dial(&guest, PORT_BASE + STREAM_OUT);
 	ck_assert_int_ge(out, 0);
-	ck_assert_int_eq(dial(PORT_BASE + STREAM_OUT), -EALREADY);
-	ck_assert_int_eq(dial(PORT_BASE + 3), -ECONNREFUSED);
-	ck_assert_int_eq(dial(PORT_BASE + 4 + STREAM_OUT), -ECONNREFUSED);
-	ck_assert_int_eq(dial(AGENT_PORT), -EALREADY);
-	ck_assert_int_eq(dial(77), -ECONNREFUSED);
-	say(started);
+	ck_assert_int_eq(fake_agent_dial(&guest, PORT_BASE + STREAM_OUT), -EALREADY);
+	ck_assert_int_eq(fake_agent_dial(&guest, PORT_BASE + 3), -ECONNREFUSED);
+	ck_assert_int_eq(fake_agent_dial(&guest, PORT_BASE + 4 + STREAM_OUT), -ECONNREFUSED);
+	ck_assert_int_eq(fake_agent_dial(&guest, AGENT_PORT), -EALREADY);
+	ck_assert_int_eq(fake_agent_dial(&guest, 77), -ECONNREFUSED);
+	fake_agent_say(&guest, started);
 	ck_assert_int_eq(container.main->state, COMMAND_RUNNING);
 	ck_assert_int_eq(command_signal(container.main, 15, true, &err), 0);
-	msg = hear();
+	msg = fake_agent_hear(&guest);
 	ck_assert_int_eq(msg.type, AGENT_SIGNAL);
 	ck_assert(msg.signal.to_group);
 	ck_assert_int_eq(command_resize(container.main, 1, 2, &err), -EINVAL);
-	say((struct agent_msg){.type = AGENT_EXITED, .exited.signal = 15});
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_EXITED, .exited.signal = 15});
 	ck_assert_int_eq(container.main->state, COMMAND_EXITED);
 	ck_assert_uint_eq(container.main->code, 143);
 	ck_assert_int_eq(command_signal(container.main, 15, true, &err), -ESRCH);
 	ck_assert_int_eq(container_shutdown(&container), 0);
-	ck_assert_int_eq(hear().type, AGENT_SHUTDOWN);
+	ck_assert_int_eq(fake_agent_hear(&guest).type, AGENT_SHUTDOWN);
 	close(out);
 }
 END_TEST
@@ -186,6 +156,8 @@ END_TEST
 START_TEST(further_commands)
 {
 	const char text[] = "{\"args\":[\"ls\"]}";
+	const struct agent_msg not_found = {
+		.type = AGENT_FAILED, .id = 1, .failed = {127, "ls: not found"}};
 	json_t *json = json_parse(text, strlen(text), &err);
 	struct command_spec spec, more;
 	struct command *command = NULL;
@@ -199,7 +171,7 @@ START_TEST(further_commands)
 	ck_assert_uint_eq(command->id, 1);
 	ck_assert_ptr_eq(container_command(&container, 1), command);
 	ck_assert_int_eq(command_start(command, 2, &err), 0);
-	msg = hear();
+	msg = fake_agent_hear(&guest);
 	ck_assert_int_eq(msg.type, AGENT_EXEC);
 	ck_assert_uint_eq(msg.id, 1);
 	ck_assert_int_eq(agent_spec_decode(msg.spec.data, msg.spec.len, &sent), 0);
@@ -210,7 +182,7 @@ START_TEST(further_commands)
 	ck_assert_uint_eq(sent.stdin_port, 0);
 	ck_assert_uint_eq(sent.stdout_port, PORT_BASE + 4 + STREAM_OUT);
 	agent_spec_fini(&sent);
-	say((struct agent_msg){.type = AGENT_FAILED, .id = 1, .failed = {127, "ls: not found"}});
+	fake_agent_say(&guest, not_found);
 	ck_assert_int_eq(command->state, COMMAND_FAILED);
 	ck_assert_uint_eq(command->code, 127);
 	ck_assert_str_eq(command->message, "ls: not found");
@@ -218,11 +190,11 @@ START_TEST(further_commands)
 	ck_assert_int_eq(command_spec_read(json, &container.main->spec, &more, &err), 0);
 	ck_assert_int_eq(container_exec(&container, &more, &command, &err), 0);
 	ck_assert_int_eq(command_start(command, 3, &err), 0);
-	ck_assert_int_eq(hear().id, 2);
-	say((struct agent_msg){.type = AGENT_STARTED, .id = 2});
+	ck_assert_int_eq(fake_agent_hear(&guest).id, 2);
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_STARTED, .id = 2});
 	ck_assert_int_eq(command->state, COMMAND_RUNNING);
 	/* The end of the container is its end, too. */
-	say((struct agent_msg){.type = AGENT_EXITED});
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_EXITED});
 	ck_assert_int_eq(command->state, COMMAND_EXITED);
 	ck_assert_uint_eq(command->code, 137);
 	json_decref(json);
@@ -237,18 +209,19 @@ START_TEST(requests)
 	run();
 	ck_assert_int_eq(container_freeze(&container, false, 1, &err), -EBUSY);
 	ck_assert_int_eq(container_freeze(&container, true, 1, &err), 0);
-	msg = hear();
+	msg = fake_agent_hear(&guest);
 	ck_assert_int_eq(msg.type, AGENT_FREEZE);
 	ck_assert(msg.freeze.on);
-	say((struct agent_msg){.type = AGENT_RESULT, .id = msg.id});
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_RESULT, .id = msg.id});
 	ck_assert(container.frozen);
 	ck_assert_int_eq(container_stats(&container, 2, &err), 0);
-	msg = hear();
+	msg = fake_agent_hear(&guest);
 	ck_assert_int_eq(msg.type, AGENT_STATS);
-	say((struct agent_msg){.type = AGENT_USAGE, .id = msg.id});
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_USAGE, .id = msg.id});
 	/* Too late, or never asked for: passed over. */
-	say((struct agent_msg){.type = AGENT_USAGE, .id = msg.id});
-	say((struct agent_msg){.type = AGENT_RESULT, .id = 9, .result = {5, "why"}});
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_USAGE, .id = msg.id});
+	fake_agent_say(
+		&guest, (struct agent_msg){.type = AGENT_RESULT, .id = 9, .result = {5, "why"}});
 	ck_assert_int_eq(container.agent.state, AGENT_READY);
 }
 END_TEST
@@ -264,7 +237,7 @@ START_TEST(clients_that_wait)
 	ck_assert_int_eq(command_wait(container.main, 99, &err), -EBUSY);
 	container_client_gone(&container, 5);
 	ck_assert_int_eq(command_wait(container.main, 99, &err), 0);
-	say((struct agent_msg){.type = AGENT_EXITED});
+	fake_agent_say(&guest, (struct agent_msg){.type = AGENT_EXITED});
 	ck_assert_int_eq(command_wait(container.main, 1, &err), 0);
 }
 END_TEST
@@ -281,18 +254,18 @@ START_TEST(out_of_turn)
 	};
 
 	run();
-	say(bad[_i]);
+	fake_agent_say(&guest, bad[_i]);
 	ck_assert_int_eq(container.agent.state, AGENT_BROKEN);
 	ck_assert_int_eq(container.main->state, COMMAND_FAILED);
 	ck_assert_int_eq(command_start(container.main, 1, &err), -EBUSY);
 	ck_assert_int_eq(container_stats(&container, 1, &err), -EBUSY);
-	ck_assert_int_eq(dial(AGENT_PORT), -EALREADY);
+	ck_assert_int_eq(fake_agent_dial(&guest, AGENT_PORT), -EALREADY);
 }
 END_TEST
 
 START_TEST(not_hello_first)
 {
-	say(started);
+	fake_agent_say(&guest, started);
 	ck_assert_int_eq(container.agent.state, AGENT_BROKEN);
 	ck_assert_int_eq(container.main->state, COMMAND_FAILED);
 }
@@ -301,7 +274,7 @@ END_TEST
 START_TEST(the_guest_is_lost)
 {
 	run();
-	shutdown(guest, SHUT_RDWR);
+	shutdown(guest.fd, SHUT_RDWR);
 	loop_step(&loop);
 	ck_assert_int_eq(container.main->state, COMMAND_FAILED);
 	ck_assert_uint_eq(container.main->code, AGENT_EXIT_ERROR);
