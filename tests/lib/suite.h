@@ -14,7 +14,7 @@ struct suite_case {
 };
 
 static inline int suite_run(const char *name, const struct suite_case *cases, size_t count,
-	void (*setup)(void), void (*teardown)(void))
+	void (*before)(void), void (*after)(void))
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create(name);
@@ -22,8 +22,8 @@ static inline int suite_run(const char *name, const struct suite_case *cases, si
 	int failed;
 
 	tcase_set_timeout(tcase, SUITE_TIMEOUT_S);
-	if (setup)
-		tcase_add_checked_fixture(tcase, setup, teardown);
+	if (before)
+		tcase_add_checked_fixture(tcase, before, after);
 	for (size_t i = 0; i < count; i++)
 		tcase_add_loop_test(tcase, cases[i].test, 0, cases[i].loops ? cases[i].loops : 1);
 	suite_add_tcase(suite, tcase);
