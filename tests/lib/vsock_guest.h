@@ -13,8 +13,10 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define CID 42
 #define HOST 2
@@ -214,6 +216,20 @@ static inline unsigned int count_conns(void)
 	return container_of(dev, struct vsock, dev)->count;
 }
 
+static inline struct vsock_conn *the_conn(uint32_t guest_port)
+{
+	struct vsock *vsock = container_of(dev, struct vsock, dev);
+
+	return vsock_conn_find(vsock, HOST_PORT, guest_port);
+}
+
+/* Let @ms pass, and the device do what is due. */
+static inline void wait_ms(long ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+	loop_step(&loop);
+}
+
 /* The byte at position @pos of a test stream. */
 static inline uint8_t pattern(uint32_t pos)
 {
@@ -265,5 +281,38 @@ static inline void host_reads(int fd, uint32_t len)
 			wrong += data[i] != pattern(pos + (uint32_t)i);
 		pos += (uint32_t)n;
 	}
+	ck_assert_uint_eq(wrong, 0);
+}
+
+/* Let the host write @len bytes of the test stream and the guest take and check them. */
+static inline void stream_to_guest(int fd, uint32_t len)
+{
+	static uint8_t data[1 << 16];
+	uint32_t written = 0, taken = 0;
+	unsigned int wrong = 0;
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (taken < len) {
+		uint32_t n = len - written < sizeof(data) ? len - written : sizeof(data);
+		ssize_t r;
+
+		for (uint32_t i = 0; i < n; i++)
+			data[i] = pattern(written + i);
+		r = n ? write(fd, data, n) : 0;
+		written += r > 0 ? (uint32_t)r : 0;
+		loop_step(&loop);
+		ck_assert(receive());
+		do {
+			if (got.hdr.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST)
+				continue;
+			ck_assert_uint_eq(got.hdr.op, VIRTIO_VSOCK_OP_RW);
+			for (uint32_t i = 0; i < got.hdr.len; i++)
+				wrong += got.data[i] != pattern(taken + i);
+			taken += got.hdr.len;
+			guest_fwd += got.hdr.len;
+		} while (receive());
+		send_op(VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0);
+	}
+	ck_assert_uint_eq(taken, len);
 	ck_assert_uint_eq(wrong, 0);
 }
