@@ -2,7 +2,7 @@
 """The API of a monitor that has its machine from the command line."""
 import time
 
-from group_api import Connection, Vmm
+from api_client import Connection, Vmm
 from harness import check
 
 
