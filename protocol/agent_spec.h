@@ -32,8 +32,8 @@
 enum agent_root {
 	AGENT_ROOT_TMPFS = 0, /* an overlay in the guest's memory */
 	AGENT_ROOT_DISK = 1,  /* an overlay on the ext4 in /dev/vdb */
-	AGENT_ROOT_READONLY =
-		2, /* nowhere: the image itself; /tmp, /run, /var/tmp, /dev/shm are tmpfs */
+	/* nowhere: the image itself; /tmp, /run, /var/tmp, /dev/shm are tmpfs */
+	AGENT_ROOT_READONLY = 2,
 };
 
 /* One resource limit: @resource is RLIMIT_x of Linux; UINT64_MAX = unlimited. */
@@ -103,12 +103,11 @@ struct agent_interface {
  * struct agent_spec - what START carries: the container and its command; and EXEC: of it the
  * command, which is all but @hostname, @root, @wall_clock_ns, @mounts, the network and @hosts
  * @args:	NULL-terminated, at least one; args[0] is looked up in the environment's PATH when
- * it has no slash
+ *		it has no slash
  * @env:	NULL-terminated "NAME=value" strings, or NULL; HOME is added when it's missing
  * @cwd:	absolute, at most AGENT_CWD_MAX, made when missing; NULL = "/"
- * @user:	as in an OCI image: USER, UID, USER:GROUP, UID:GID...; at most AGENT_USER_MAX; NULL
- * or ""
- *		= root
+ * @user:	as in an OCI image: USER, UID, USER:GROUP, UID:GID...; at most AGENT_USER_MAX;
+ *		NULL or "" = root
  * @hostname:	1 to AGENT_HOSTNAME_MAX of A-Z a-z 0-9 . - _ and not first . or -; NULL = "hull"
  * @root:	where writes go
  * @terminal:	give it a pseudo-terminal on tty_port; the three other ports are then 0
@@ -120,8 +119,8 @@ struct agent_interface {
  *		where they aren't given: those that docker gives
  * @mounts:	@n_mounts of them, at most AGENT_MOUNTS_MAX, made in their order
  * @interfaces:	@n_interfaces of them, at most AGENT_INTERFACES_MAX
- * @resolv_conf: text of /etc/resolv.conf, at most AGENT_ETC_MAX; NULL = says that there is no
- * network
+ * @resolv_conf:	text of /etc/resolv.conf, at most AGENT_ETC_MAX; NULL = says that there is
+ *		no network
  * @hosts:	lines to add to /etc/hosts, at most AGENT_ETC_MAX; NULL = none
  * @storage:	what agent_spec_fini() frees; NULL in a spec that the caller filled in
  *
@@ -175,8 +174,8 @@ enum agent_field {
 	AGENT_FIELD_STREAMS = 8,  /* le32 stdin, le32 stdout, le32 stderr port */
 	AGENT_FIELD_CLOCK = 9,    /* le64 ns */
 	AGENT_FIELD_RLIMIT = 10,  /* le32 resource, le32 zero, le64 soft, le64 hard; repeated */
-	AGENT_FIELD_INTERFACE =
-		11, /* mac, le16 mtu; repeated; the following two belong to the last */
+	/* mac, le16 mtu; repeated; the following two belong to the last */
+	AGENT_FIELD_INTERFACE = 11,
 	AGENT_FIELD_ADDRESS = 12,     /* u8 prefix, u8 zero, le16 zero, 4 or 16 bytes; repeated */
 	AGENT_FIELD_GATEWAY = 13,     /* 4 or 16 bytes; repeated, once for each family */
 	AGENT_FIELD_RESOLV_CONF = 14, /* string */
