@@ -55,8 +55,7 @@ enum tar_type {
  * @mtime:	tv_nsec from 0 to 999999999
  * @major, @minor:	of a device
  * @name:	when read: relative, without "." or ".." in it or a slash at its end; "" = the
- *		directory itself. When written: as it shall be; a directory gets its slash by the
- *writer
+ *		directory itself. When written: as it shall be, without a directory's slash
  * @target:	of a hard link, as @name; of a symlink, any text
  * @xattrs:	pairs of NUL-terminated name, 4 bytes length in this machine's order, value
  */

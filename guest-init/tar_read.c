@@ -3,16 +3,9 @@
 #include "guest-init/tar_read.h"
 
 #include "base/cleanup.h"
+#include "guest-init/tar_pax.h"
 
 #include <string.h>
-
-/* What the entries before a file's own say of it, each with precedence over its header. */
-struct extra {
-	bool any, pax, name, target, size, uid, gid, mtime;
-	uint64_t size_value;
-	uint32_t uid_value, gid_value;
-	struct timespec mtime_value;
-};
 
 /* Linux has 12 and 20 bits for a device number. */
 #define MAJOR_MAX 0xfffu
@@ -155,141 +148,8 @@ static int name_clean(char *name)
 	return 0;
 }
 
-/* Decimal digits of a pax record. Return: the first byte after them, or NULL. */
-static const char *decimal(const char *p, const char *end, uint64_t *ret)
-{
-	uint64_t value = 0;
-
-	if (p == end || *p < '0' || *p > '9')
-		return NULL;
-	for (; p < end && *p >= '0' && *p <= '9'; p++)
-		if (__builtin_mul_overflow(value, 10, &value) ||
-			__builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
-			return NULL;
-	*ret = value;
-	return p;
-}
-
-static bool decimal_all(const char *p, const char *end, uint64_t max, uint64_t *ret)
-{
-	return decimal(p, end, ret) == end && *ret <= max;
-}
-
-/* "-1.5" and the like. Digits beyond nanoseconds are cut. */
-static bool pax_time(const char *p, const char *end, struct timespec *ret)
-{
-	bool negative = p < end && *p == '-';
-	uint64_t sec;
-	long nsec = 0;
-
-	p = decimal(p + negative, end, &sec);
-	if (!p || sec > INT64_MAX / 2)
-		return false;
-	if (p < end && *p == '.') {
-		long unit = 100000000;
-
-		for (p++; p < end && *p >= '0' && *p <= '9'; p++, unit /= 10)
-			nsec += (*p - '0') * unit;
-	}
-	if (p != end)
-		return false;
-	ret->tv_sec = negative ? -(time_t)sec - (nsec != 0) : (time_t)sec;
-	ret->tv_nsec = negative && nsec ? 1000000000 - nsec : nsec;
-	return true;
-}
-
-static bool text_store(char ret[TAR_NAME_MAX + 1], const char *text, size_t len)
-{
-	if (len > TAR_NAME_MAX || memchr(text, 0, len))
-		return false;
-	memcpy(ret, text, len);
-	ret[len] = '\0';
-	return true;
-}
-
-static bool keyword_is(const char *keyword, size_t len, const char *name)
-{
-	return strlen(name) == len && !memcmp(keyword, name, len);
-}
-
-#define XATTR "SCHILY.xattr."
-#define SPARSE "GNU.sparse."
-
-/* One record. Those that say nothing about a file that is kept here are passed over. An empty value
- * takes a keyword back. */
-static int pax_record(struct tar_entry *entry, struct extra *extra, const char *keyword, size_t len,
-	const char *value, const char *end)
-{
-	size_t value_len = (size_t)(end - value);
-	uint64_t n = 0;
-	bool ok = true;
-
-	if (keyword_is(keyword, len, "path")) {
-		extra->name = value_len > 0;
-		ok = text_store(entry->name, value, value_len);
-	} else if (keyword_is(keyword, len, "linkpath")) {
-		extra->target = value_len > 0;
-		ok = text_store(entry->target, value, value_len);
-	} else if (keyword_is(keyword, len, "size")) {
-		extra->size = value_len > 0;
-		ok = !value_len || decimal_all(value, end, INT64_MAX, &extra->size_value);
-	} else if (keyword_is(keyword, len, "uid")) {
-		extra->uid = value_len > 0;
-		ok = !value_len || decimal_all(value, end, UINT32_MAX, &n);
-		extra->uid_value = (uint32_t)n;
-	} else if (keyword_is(keyword, len, "gid")) {
-		extra->gid = value_len > 0;
-		ok = !value_len || decimal_all(value, end, UINT32_MAX, &n);
-		extra->gid_value = (uint32_t)n;
-	} else if (keyword_is(keyword, len, "mtime")) {
-		extra->mtime = value_len > 0;
-		ok = !value_len || pax_time(value, end, &extra->mtime_value);
-	} else if (len > strlen(SPARSE) && !memcmp(keyword, SPARSE, strlen(SPARSE))) {
-		return -EOPNOTSUPP;
-	} else if (len > strlen(XATTR) && !memcmp(keyword, XATTR, strlen(XATTR))) {
-		char name[256];
-		size_t name_len = len - strlen(XATTR);
-
-		if (name_len >= sizeof(name) || memchr(keyword, 0, len))
-			return -EINVAL;
-		memcpy(name, keyword + strlen(XATTR), name_len);
-		name[name_len] = '\0';
-		return tar_xattr_add(entry, name, value, value_len);
-	}
-	return ok ? 0 : -EINVAL;
-}
-
-static int pax_parse(
-	struct tar_entry *entry, struct extra *extra, const char *data, size_t data_len)
-{
-	const char *p = data, *end = data + data_len;
-
-	while (p < end) {
-		const char *keyword, *record_end, *equals;
-		uint64_t len;
-		int r;
-
-		keyword = decimal(p, end, &len);
-		if (!keyword || keyword == end || *keyword != ' ' || len > (uint64_t)(end - p))
-			return -EINVAL;
-		keyword++;
-		record_end = p + len - 1;
-		if (record_end <= keyword || *record_end != '\n')
-			return -EINVAL;
-		equals = memchr(keyword, '=', (size_t)(record_end - keyword));
-		if (!equals)
-			return -EINVAL;
-		r = pax_record(
-			entry, extra, keyword, (size_t)(equals - keyword), equals + 1, record_end);
-		if (r < 0)
-			return r;
-		p = record_end + 1;
-	}
-	return 0;
-}
-
 /* An entry of type x. (One of type g, whose records are for all that follow, is passed over.) */
-static int pax_read(struct tar_reader *reader, struct tar_entry *entry, struct extra *extra,
+static int pax_read(struct tar_reader *reader, struct tar_entry *entry, struct tar_extra *extra,
 	uint64_t size, struct err *err)
 {
 	char CLEANUP_FREE *data = NULL;
@@ -308,7 +168,7 @@ static int pax_read(struct tar_reader *reader, struct tar_entry *entry, struct e
 		r = skip(reader, tar_padding(size), err);
 	if (r < 0)
 		return r;
-	r = pax_parse(entry, extra, data, (size_t)size);
+	r = tar_pax_parse(entry, extra, data, (size_t)size);
 	return r < 0 ? err_set(err, r, "a pax header that can't be read%s",
 			       r == -EOPNOTSUPP ? ": a sparse file" : "")
 		     : 0;
@@ -408,7 +268,7 @@ static int type_read(const struct tar_header *header, const char *name, struct t
 
 /* A file's own header, with what was said before. */
 static int entry_read(struct tar_reader *reader, struct tar_entry *entry,
-	const struct tar_header *header, bool gnu, const struct extra *extra, struct err *err)
+	const struct tar_header *header, bool gnu, const struct tar_extra *extra, struct err *err)
 {
 	uint64_t size;
 
@@ -464,7 +324,7 @@ static int archive_end(struct tar_reader *reader, struct err *err)
 
 int tar_read_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err)
 {
-	struct extra extra = {0};
+	struct tar_extra extra = {0};
 	int r = skip(reader, reader->left, err);
 
 	if (r == 0)

@@ -7,8 +7,7 @@
 
 #include <sys/types.h>
 
-/* Records of one pax entry: the extended attributes that are taken, two names, and as much again.
- */
+/* Of one pax header: the extended attributes that are taken, two names, and as much again. */
 #define TAR_PAX_MAX (2 * TAR_XATTRS_SIZE)
 
 /*
