@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "protocol/agent.h"
+#include "tests/lib/fuzz_require.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -20,12 +21,6 @@ enum mode {
 #define PIECE 61
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			__builtin_trap();                                                          \
-	} while (0)
 
 /* What was accepted must be what an encoder makes, and come back the same. */
 static void check_spec(const uint8_t *data, size_t size)

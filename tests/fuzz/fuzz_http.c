@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzzes the parser of requests: what comes in pieces must be read as what comes at once.
 #include "base/err.h"
+#include "tests/lib/fuzz_require.h"
 #include "vmm/http.h"
 #include "vmm/http_body.h"
 
@@ -13,12 +14,6 @@
 #define REQUESTS_MAX 16
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			__builtin_trap();                                                          \
-	} while (0)
 
 /* What was read of one stream: a sum over all requests, and how it ended. */
 struct seen {

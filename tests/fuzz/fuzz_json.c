@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/json_write.h"
 #include "base/log.h"
+#include "tests/lib/fuzz_require.h"
 #include "vmm/json_read.h"
 #include "vmm/monitor.h"
 #include "vmm/routes.h"
@@ -18,12 +19,6 @@
 #define OUT_MAX (1 << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			__builtin_trap();                                                          \
-	} while (0)
 
 static const char *const words[] = {"One", "Two", NULL};
 
