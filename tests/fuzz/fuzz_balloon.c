@@ -16,10 +16,8 @@
  * one), u8 where, le16 value. After each the queue is notified.
  */
 enum {
-	STEP_DESC,
-	STEP_AVAIL,
-	STEP_IDX,
-	STEP_PUBLISH,
+	/* Those of the ring come first. */
+	STEP_RING = FUZZ_RING_STEPS - 1,
 	STEP_DATA,   /* the list of pages or the statistics at 2 * where */
 	STEP_CONFIG, /* write value, at offset where % 32 */
 	STEP_TARGET,
@@ -87,17 +85,11 @@ static void step(struct virtio_dev *dev, uint64_t features, const uint8_t *data)
 	uint64_t word = fuzz_spread(value);
 
 	switch ((data[0] & 15) % STEP_COUNT) {
-	case STEP_DESC:
-		fuzz_change_desc(fq, data[1], value);
-		break;
-	case STEP_AVAIL:
-		fq->avail->ring[data[1] % (fq->size + 1)] = value;
-		break;
-	case STEP_IDX:
-		fq->avail->idx = value;
-		break;
-	case STEP_PUBLISH:
-		fake_publish(fq, value);
+	case FUZZ_RING_DESC:
+	case FUZZ_RING_AVAIL:
+	case FUZZ_RING_IDX:
+	case FUZZ_RING_PUBLISH:
+		fuzz_change_ring(fq, (data[0] & 15) % STEP_COUNT, data[1], value);
 		break;
 	case STEP_DATA:
 		le16_store((uint8_t *)fake_ptr(&f, DATA_GPA) + 2 * data[1], value);

@@ -17,10 +17,8 @@
  * each the queue is notified.
  */
 enum {
-	STEP_DESC,
-	STEP_AVAIL,
-	STEP_IDX,
-	STEP_PUBLISH,
+	/* Those of the ring come first. */
+	STEP_RING = FUZZ_RING_STEPS - 1,
 	STEP_REQUEST, /* a legal one: where is its type, value its sector */
 	STEP_HEADER,  /* where: which byte of the header = value */
 	STEP_RANGE,   /* where: which byte of the first ranges = value */
@@ -162,17 +160,11 @@ static void step(struct virtio_dev *dev, const uint8_t *data, uint64_t features)
 	uint8_t bytes[8];
 
 	switch (data[0] % STEP_COUNT) {
-	case STEP_DESC:
-		fuzz_change_desc(fq, data[1], value);
-		break;
-	case STEP_AVAIL:
-		fq->avail->ring[data[1] % (fq->size + 1)] = value;
-		break;
-	case STEP_IDX:
-		fq->avail->idx = value;
-		break;
-	case STEP_PUBLISH:
-		fake_publish(fq, value);
+	case FUZZ_RING_DESC:
+	case FUZZ_RING_AVAIL:
+	case FUZZ_RING_IDX:
+	case FUZZ_RING_PUBLISH:
+		fuzz_change_ring(fq, data[0] % STEP_COUNT, data[1], value);
 		break;
 	case STEP_REQUEST:
 		request(data[1], value);

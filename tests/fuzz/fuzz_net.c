@@ -24,10 +24,8 @@ enum {
 };
 
 enum {
-	STEP_DESC,
-	STEP_AVAIL,
-	STEP_IDX,
-	STEP_PUBLISH,
+	/* Those of the ring come first. */
+	STEP_RING = FUZZ_RING_STEPS - 1,
 	STEP_FRAME,   /* a legal one of value bytes; where: its header's flags and type */
 	STEP_BUFFERS, /* where of them, value bytes each */
 	STEP_COMMAND, /* class and command in where, value its data */
@@ -223,17 +221,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct fake_queue *fq = &f.queues[queue];
 
 		switch (data[0] % 16 % STEP_COUNT) {
-		case STEP_DESC:
-			fuzz_change_desc(fq, data[1], value);
-			break;
-		case STEP_AVAIL:
-			fq->avail->ring[data[1] % (fq->size + 1)] = value;
-			break;
-		case STEP_IDX:
-			fq->avail->idx = value;
-			break;
-		case STEP_PUBLISH:
-			fake_publish(fq, value);
+		case FUZZ_RING_DESC:
+		case FUZZ_RING_AVAIL:
+		case FUZZ_RING_IDX:
+		case FUZZ_RING_PUBLISH:
+			fuzz_change_ring(fq, data[0] % 16 % STEP_COUNT, data[1], value);
 			break;
 		case STEP_FRAME:
 			frame(fq, data[1], value);

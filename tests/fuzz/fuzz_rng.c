@@ -12,10 +12,8 @@
  * four bytes: u8 what (STEP_*), u8 where, le16 value. After each the queue is notified.
  */
 enum {
-	STEP_DESC,
-	STEP_AVAIL,
-	STEP_IDX,
-	STEP_PUBLISH,
+	/* Those of the ring come first. */
+	STEP_RING = FUZZ_RING_STEPS - 1,
 	STEP_REQUEST, /* a legal one of value bytes */
 	STEP_RESET,
 	STEP_QUIESCE,
@@ -79,17 +77,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct fake_queue *fq = &f.queues[0];
 
 		switch (data[0] % STEP_COUNT) {
-		case STEP_DESC:
-			fuzz_change_desc(fq, data[1], value);
-			break;
-		case STEP_AVAIL:
-			fq->avail->ring[data[1] % (fq->size + 1)] = value;
-			break;
-		case STEP_IDX:
-			fq->avail->idx = value;
-			break;
-		case STEP_PUBLISH:
-			fake_publish(fq, value);
+		case FUZZ_RING_DESC:
+		case FUZZ_RING_AVAIL:
+		case FUZZ_RING_IDX:
+		case FUZZ_RING_PUBLISH:
+			fuzz_change_ring(fq, data[0] % STEP_COUNT, data[1], value);
 			break;
 		case STEP_REQUEST:
 			request(value);

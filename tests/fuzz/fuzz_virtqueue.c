@@ -4,6 +4,7 @@
 #include "devices/virtqueue.h"
 
 #include "tests/lib/fake_driver.h"
+#include "tests/lib/fuzz_ring.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,36 +43,6 @@ struct fuzz {
 	uint16_t in_flight[IN_FLIGHT_MAX];
 	unsigned int in_flight_count;
 };
-
-/* Interesting addresses and lengths, so that the fuzzer need not find 64-bit numbers. */
-static uint64_t spread(uint16_t value)
-{
-	static const uint64_t bases[] = {0, FAKE_RAM_GPA, FAKE_RAM_GPA + FAKE_RAM_SIZE - 0x800,
-		FAKE_RAM_GPA - 0x800, UINT32_MAX - 0x7ffU, UINT64_MAX - 0x7ffU, UINT64_C(1) << 63,
-		FAKE_RAM_GPA + 0x1000};
-
-	return bases[value >> 13] + (value & 0x1fff);
-}
-
-static void change_desc(struct vring_desc *table, unsigned int count, uint8_t where, uint16_t value)
-{
-	struct vring_desc *d = &table[where / 4 % count];
-
-	switch (where % 4) {
-	case 0:
-		d->addr = spread(value);
-		break;
-	case 1:
-		d->len = (uint32_t)spread(value);
-		break;
-	case 2:
-		d->flags = value;
-		break;
-	default:
-		d->next = value;
-		break;
-	}
-}
 
 static void legal_ring(struct fuzz *z)
 {
@@ -143,10 +114,10 @@ static void step(struct fuzz *z, uint8_t what, uint8_t where, uint16_t value)
 {
 	switch (what % STEP_COUNT) {
 	case STEP_DESC:
-		change_desc(z->fq->desc, SIZE, where, value);
+		fuzz_change_desc(z->fq->desc, SIZE, where, value);
 		break;
 	case STEP_INDIRECT:
-		change_desc(z->table, TABLE, where, value);
+		fuzz_change_desc(z->table, TABLE, where, value);
 		break;
 	case STEP_AVAIL:
 		z->fq->avail->ring[where % (SIZE + 1)] = value;
@@ -165,11 +136,11 @@ static void step(struct fuzz *z, uint8_t what, uint8_t where, uint16_t value)
 		z->in_flight_count = 0;
 		fake_queue_attach(z->fq, &z->q);
 		if (where % 4 == 0)
-			z->q.desc_gpa = spread(value);
+			z->q.desc_gpa = fuzz_spread(value);
 		else if (where % 4 == 1)
-			z->q.avail_gpa = spread(value);
+			z->q.avail_gpa = fuzz_spread(value);
 		else if (where % 4 == 2)
-			z->q.used_gpa = spread(value);
+			z->q.used_gpa = fuzz_spread(value);
 		else
 			z->q.size = value;
 		if (virtq_start(&z->q, &z->f.mem, z->features) < 0) {

@@ -18,10 +18,11 @@ static inline uint64_t fuzz_spread(uint16_t value)
 	return bases[value >> 13] + (value & 0x1fff);
 }
 
-/* @where: field in its two low bits, descriptor in the others. */
-static inline void fuzz_change_desc(struct fake_queue *fq, uint8_t where, uint16_t value)
+/* @where: field in its two low bits, entry of @table in the others. */
+static inline void fuzz_change_desc(
+	struct vring_desc *table, unsigned int count, uint8_t where, uint16_t value)
 {
-	struct vring_desc *d = &fq->desc[where / 4 % fq->size];
+	struct vring_desc *d = &table[where / 4 % count];
 
 	switch (where % 4) {
 	case 0:
@@ -35,6 +36,34 @@ static inline void fuzz_change_desc(struct fake_queue *fq, uint8_t where, uint16
 		break;
 	default:
 		d->next = value;
+		break;
+	}
+}
+
+/* The first steps of a target: what becomes of its ring. */
+enum fuzz_ring_step {
+	FUZZ_RING_DESC,    /* where: entry and field of the descriptor table */
+	FUZZ_RING_AVAIL,   /* where: index into the available ring, event index included */
+	FUZZ_RING_IDX,     /* avail.idx = value */
+	FUZZ_RING_PUBLISH, /* one more chain, head = value */
+	FUZZ_RING_STEPS,
+};
+
+static inline void fuzz_change_ring(
+	struct fake_queue *fq, unsigned int step, uint8_t where, uint16_t value)
+{
+	switch (step) {
+	case FUZZ_RING_DESC:
+		fuzz_change_desc(fq->desc, fq->size, where, value);
+		break;
+	case FUZZ_RING_AVAIL:
+		fq->avail->ring[where % (fq->size + 1)] = value;
+		break;
+	case FUZZ_RING_IDX:
+		fq->avail->idx = value;
+		break;
+	default:
+		fake_publish(fq, value);
 		break;
 	}
 }
