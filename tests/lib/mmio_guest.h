@@ -162,14 +162,25 @@ static inline void setup(void)
 	pthread_create(&loop_thread, NULL, loop_main, NULL);
 }
 
-static inline void teardown(void)
+static inline void stop_loop(void)
 {
 	loop_call(&loop, quit, NULL);
 	pthread_join(loop_thread, NULL);
-	virtio_mmio_fini(&m);
+}
+
+/* What is left when the loop has stopped and the device is gone. */
+static inline void end_host(void)
+{
 	irq_fini(&irq);
 	loop_fini(&loop);
 	fake_driver_fini(&f);
+}
+
+static inline void teardown(void)
+{
+	stop_loop();
+	virtio_mmio_fini(&m);
+	end_host();
 }
 
 static inline uint32_t rd(uint64_t offset)

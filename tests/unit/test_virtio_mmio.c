@@ -64,8 +64,7 @@ START_TEST(many_queues)
 	dev.queues = queues;
 	for (unsigned int i = 0; i <= VIRTIO_MMIO_QUEUES_MAX; i++)
 		queues[i].size_max = 4;
-	loop_call(&loop, quit, NULL);
-	pthread_join(loop_thread, NULL);
+	stop_loop();
 	virtio_mmio_fini(&m);
 	dev.queue_count = VIRTIO_MMIO_QUEUES_MAX + 1;
 	ck_assert_int_eq(virtio_mmio_init(&m, &dev, &f.mem, &loop, &irq), -EINVAL);
@@ -74,9 +73,7 @@ START_TEST(many_queues)
 	wr(VIRTIO_MMIO_QUEUE_SEL, VIRTIO_MMIO_QUEUES_MAX - 1);
 	ck_assert_uint_eq(rd(VIRTIO_MMIO_QUEUE_NUM_MAX), 4);
 	virtio_mmio_fini(&m);
-	irq_fini(&irq);
-	loop_fini(&loop);
-	fake_driver_fini(&f);
+	end_host();
 }
 END_TEST
 

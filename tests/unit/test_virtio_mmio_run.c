@@ -220,8 +220,7 @@ static void resume_it(void *arg)
 	virtio_mmio_resume(&m);
 }
 
-/* Quiesced once, then not a byte of guest memory changes, whatever kicks; all of it is made up for.
- */
+/* Quiesced once, then no byte of guest memory changes, whatever kicks; all of it is made up for. */
 START_TEST(paused)
 {
 	const struct fake_buf buf = {FAKE_RAM_GPA, 16, false};
@@ -279,16 +278,13 @@ START_TEST(loop_has_ended)
 {
 	setup();
 	prepare();
-	loop_call(&loop, quit, NULL);
-	pthread_join(loop_thread, NULL);
+	stop_loop();
 	/* Neither waits for ever. */
 	status(ACK | DRIVER | FEATURES_OK | DRIVER_OK);
 	status(0);
 	ck_assert_int_eq(probe.activated, 0);
 	virtio_mmio_fini(&m);
-	irq_fini(&irq);
-	loop_fini(&loop);
-	fake_driver_fini(&f);
+	end_host();
 }
 END_TEST
 
@@ -299,16 +295,13 @@ START_TEST(end_takes_what_was_sent)
 
 	setup();
 	go();
-	loop_call(&loop, quit, NULL);
-	pthread_join(loop_thread, NULL);
+	stop_loop();
 	fake_add(&f.queues[0], &buf, 1);
 	virtio_mmio_fini(&m);
 	ck_assert_int_eq(probe.quiesced, 1);
 	ck_assert_int_eq(probe.resets, 1);
 	ck_assert(fake_used(&f.queues[0], &id, &len));
-	irq_fini(&irq);
-	loop_fini(&loop);
-	fake_driver_fini(&f);
+	end_host();
 }
 END_TEST
 

@@ -46,8 +46,7 @@ static void save_running(void)
 
 static void replace(void)
 {
-	loop_call(&loop, quit, NULL);
-	pthread_join(loop_thread, NULL);
+	stop_loop();
 	virtio_mmio_fini(&m);
 	loop_fini(&loop);
 	interrupted();
