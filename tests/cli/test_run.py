@@ -6,8 +6,6 @@ Usage: test_run.py HULL FAKE_MONITOR
 """
 
 import fcntl
-import hashlib
-import io
 import json
 import os
 import re
@@ -18,55 +16,28 @@ import signal
 import struct
 import subprocess
 import sys
-import tarfile
 import tempfile
 import termios
 import time
 import unittest
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
+
+import layout  # noqa: E402
+
 HULL, FAKE = sys.argv[1:3]
 DEADLINE = 120
 
 
-def blob(layout, data, media_type):
-    """Put a blob into an OCI layout; its descriptor."""
-    digest = hashlib.sha256(data).hexdigest()
-    folder = os.path.join(layout, "blobs", "sha256")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, digest), "wb") as f:
-        f.write(data)
-    return {"mediaType": media_type, "digest": "sha256:" + digest, "size": len(data)}
-
-
-def make_image(layout, config):
+def make_image(path, config):
     """An OCI layout with one layer of one empty folder."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
-        entry = tarfile.TarInfo("etc")
-        entry.type = tarfile.DIRTYPE
-        entry.mode = 0o755
-        tar.addfile(entry)
-    data = layer.getvalue()
-    machine = os.uname().machine
-    prefix = "application/vnd.oci.image."
-    layer_at = blob(layout, data, prefix + "layer.v1.tar")
-    config_at = blob(layout, json.dumps({
-        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[machine],
-        "os": "linux",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [layer_at["digest"]]},
-    }).encode(), prefix + "config.v1+json")
-    manifest = blob(layout, json.dumps({
-        "schemaVersion": 2,
-        "mediaType": prefix + "manifest.v1+json",
-        "config": config_at,
-        "layers": [layer_at],
-    }).encode(), prefix + "manifest.v1+json")
-    manifest["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
-    with open(os.path.join(layout, "index.json"), "w", encoding="utf-8") as f:
-        json.dump({"schemaVersion": 2, "manifests": [manifest]}, f)
-    with open(os.path.join(layout, "oci-layout"), "w", encoding="utf-8") as f:
-        f.write('{"imageLayoutVersion": "1.0.0"}')
+    layer = layout.put_blob(path, layout.archive(layout.folder("etc")), "layer.v1.tar")
+    image = {"architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine], "os": "linux", "config": config,
+             "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}
+    layout.write_index(path, {"schemaVersion": 2, "mediaType": layout.PREFIX + "manifest.v1+json",
+                              "config": layout.put_blob(path, json.dumps(image).encode(), "config.v1+json"),
+                              "layers": [layer]})
 
 
 def processes_of(folder):
