@@ -25,6 +25,7 @@
 		NET_BIT(VIRTIO_NET_F_CSUM) | NET_BIT(VIRTIO_NET_F_HOST_TSO4) |                     \
 		NET_BIT(VIRTIO_NET_F_HOST_TSO6) | NET_BIT(VIRTIO_NET_F_CTRL_VQ) |                  \
 		NET_BIT(VIRTIO_NET_F_MQ) | NET_BIT(VIRTIO_NET_F_STATUS))
+#define GSO (FEATURES | NET_BIT(VIRTIO_NET_F_GUEST_CSUM) | NET_BIT(VIRTIO_NET_F_GUEST_TSO4))
 
 static const uint8_t mac[6] = {2, 3, 4, 5, 6, 7};
 static struct loop loop;

@@ -2,9 +2,8 @@
 // Tests of devices/net.h: frames both ways, offloads, the link.
 #include "devices/net.h"
 
-#include "tests/lib/suite.h"
-
 #include "tests/lib/net_guest.h"
+#include "tests/lib/suite.h"
 
 #include <errno.h>
 #include <sys/resource.h>
