@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "image/layout.h"
+#include "image/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,12 +13,16 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* What is kept of a line of skopeo's: more than an error message holds. */
 #define LINE_SIZE 1024
+
+/* Where it puts what it unpacks, in the folder that it copies into. */
+#define TMP_DIR "skopeo-tmp"
 
 /* The child's exit codes before there is a skopeo; it uses 0 to 2 itself. */
 #define EXIT_SETUP 126
@@ -126,16 +131,18 @@ static char *arg(const char *text)
 int skopeo_copy(const char *source, int dirfd, const char *name, struct err *err)
 {
 	char *const argv[] = {arg("skopeo"), arg("--override-os"), arg(IMAGE_OS),
-		arg("--override-arch"), arg(IMAGE_ARCH), arg("copy"), arg("--quiet"), arg(source),
-		arg("oci:.:latest"), NULL};
+		arg("--override-arch"), arg(IMAGE_ARCH), arg("--tmpdir"), arg(TMP_DIR), arg("copy"),
+		arg("--quiet"), arg(source), arg("oci:.:latest"), NULL};
 	int CLEANUP_FD null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int CLEANUP_FD read_fd = -1;
 	struct last_line line = {.len = 0};
 	pid_t pid, parent = getpid();
 	char buf[LINE_SIZE];
-	int fds[2];
+	int fds[2], r;
 	ssize_t n;
 
+	if (mkdirat(dirfd, TMP_DIR, 0700))
+		return err_errno(err, errno, "image store: mkdir %s", TMP_DIR);
 	if (null_fd < 0 || pipe2(fds, O_CLOEXEC))
 		return err_errno(err, errno, "%s: start skopeo", name);
 	read_fd = fds[0];
@@ -148,5 +155,9 @@ int skopeo_copy(const char *source, int dirfd, const char *name, struct err *err
 	while ((n = read(read_fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR))
 		if (n > 0)
 			last_line_add(&line, buf, (size_t)n);
-	return report(wait_child(pid), name, &line, err);
+	r = report(wait_child(pid), name, &line, err);
+	if (r)
+		return r;
+	r = store_remove(dirfd, TMP_DIR);
+	return r ? err_errno(err, -r, "image store: remove %s", TMP_DIR) : 0;
 }

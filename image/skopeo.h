@@ -10,8 +10,8 @@ struct err;
  * @dirfd:	an empty folder that becomes the layout
  * @name:	of the image, for messages
  *
- * skopeo is looked for in PATH. It dies with this process. On failure the folder may hold
- * anything.
+ * skopeo is looked for in PATH. It dies with this process, and may leave what it unpacked: that is
+ * in the folder, too. On failure the folder may hold anything.
  *
  * Return: 0; -ENOENT without skopeo; -EIO with skopeo's own last words in @err.
  */

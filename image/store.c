@@ -22,8 +22,9 @@
 /* The lock that keeps the clean-up away from half-made entries of tmp/. */
 #define TMP_LOCK "tmp"
 
-/* Folders inside an entry of tmp/: an OCI layout has three levels. */
-#define WALK_DEPTH_MAX 16
+/* Folders inside an entry of tmp/: an OCI layout has three levels, what skopeo unpacks may have
+ * more. */
+#define WALK_DEPTH_MAX 64
 
 static int default_path(char ret_path[PATH_MAX], struct err *err)
 {

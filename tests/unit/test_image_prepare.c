@@ -283,20 +283,25 @@ START_TEST(archives_through_skopeo)
 }
 END_TEST
 
-START_TEST(skopeo_speaks_for_itself)
+/* A script in place of skopeo. */
+static void fake_skopeo(const char *script)
 {
-	static const char script[] =
-		"#!/bin/sh\necho first >&2\n"
-		"echo 'time=\"now\" level=fatal msg=\"no \\\"such\\\" image\"' >&2\nexit 1\n";
-	struct image image = IMAGE_INIT;
 	char path[FIXTURE_PATH_SIZE * 2];
 
-	start_with(NULL);
 	fixture_write(dir, "skopeo", script, strlen(script));
 	snprintf(path, sizeof(path), "%s/skopeo", dir);
 	ck_assert_int_eq(chmod(path, 0755), 0);
 	snprintf(path, sizeof(path), "%s:/usr/bin:/bin", dir);
 	ck_assert_int_eq(setenv("PATH", path, 1), 0);
+}
+
+START_TEST(skopeo_speaks_for_itself)
+{
+	struct image image = IMAGE_INIT;
+
+	start_with(NULL);
+	fake_skopeo("#!/bin/sh\necho first >&2\n"
+		    "echo 'time=\"now\" level=fatal msg=\"no \\\"such\\\" image\"' >&2\nexit 1\n");
 	ck_assert_int_eq(prepare("example.com/nothing", &image), -EIO);
 	ck_assert_str_eq(err.msg, "image example.com/nothing: skopeo: no \"such\" image");
 	ck_assert_int_eq(store_entries(), 0);
@@ -304,6 +309,25 @@ START_TEST(skopeo_speaks_for_itself)
 }
 END_TEST
 
+/* skopeo that is killed can't remove what it has unpacked: it must lie where it's cleaned up. */
+START_TEST(skopeo_unpacks_into_the_store)
+{
+	struct image image = IMAGE_INIT;
+	char want[FIXTURE_PATH_SIZE * 3];
+
+	start_with(NULL);
+	fake_skopeo("#!/bin/sh\ntmp=/var/tmp\n"
+		    "while [ $# -gt 0 ]; do [ \"$1\" != --tmpdir ] || tmp=$2; shift; done\n"
+		    "cd \"$tmp\" && pwd >&2\nexit 1\n");
+	ck_assert_int_eq(prepare("example.com/nothing", &image), -EIO);
+	snprintf(want, sizeof(want), "skopeo: %s/tmp/", store_dir);
+	ck_assert_msg(strstr(err.msg, want), "%s", err.msg);
+	ck_assert_int_eq(store_entries(), 0);
+	fixture_remove(dir);
+}
+END_TEST
+
 SUITE("image_prepare", builds_once, does_without_diff_ids, other_cpu, bad_config, config_is_missing,
 	layer_is_missing, layer_is_changed, layer_is_truncated, image_is_missing, two_at_once,
-	killed_at_any_point, archives_through_skopeo, skopeo_speaks_for_itself)
+	killed_at_any_point, archives_through_skopeo, skopeo_speaks_for_itself,
+	skopeo_unpacks_into_the_store)
