@@ -569,8 +569,12 @@ static void container_report(struct container *c)
 	const char *name;
 	int error = c->streams ? streams_error(c->streams, &name) : 0;
 
-	if (error)
+	if (error) {
 		log_error("%s: %s", name, strerror(error));
+		/* A command that succeeded, but not for who wanted its output. */
+		if (!c->code)
+			c->code = CONTAINER_EXIT_HULL;
+	}
 	if (c->show_console && !console_is_empty(&c->monitor.text)) {
 		log_error("%s%sthe last lines of the guest's console:", what, *what ? "; " : "");
 		console_print(&c->monitor.text, CONSOLE_LINES, stderr);

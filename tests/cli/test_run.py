@@ -306,11 +306,12 @@ class RunTest(unittest.TestCase):
 
     def test_full_disk(self):
         with open("/dev/full", "wb") as full:
-            p = self.start(self.image, "sh", "-c", "echo x; exit 4", stdout=full,
-                           stderr=subprocess.PIPE)
-            err = p.communicate(timeout=DEADLINE)[1]
-        self.assertEqual(p.returncode, 4)
-        self.assertEqual(err, b"hull: standard output: No space left on device\n")
+            for code, told in (4, 4), (0, 125):
+                p = self.start(self.image, "sh", "-c", f"echo x; exit {code}", stdout=full,
+                               stderr=subprocess.PIPE)
+                err = p.communicate(timeout=DEADLINE)[1]
+                self.assertEqual(p.returncode, told)
+                self.assertEqual(err, b"hull: standard output: No space left on device\n")
 
     def test_slow_reader_gets_all(self):
         p = self.start(self.image, "head", "-c", "1000000", "/dev/zero", stdout=subprocess.PIPE)
