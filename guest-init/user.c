@@ -161,7 +161,7 @@ static int groups_collect(struct piece file, struct piece name, struct user *use
 	uint32_t gid;
 
 	while (line_next(&file, f, GROUP_FIELDS_MIN, GROUP_FIELDS)) {
-		if (!piece_id(f[2], &gid) || !is_member(f[3], name))
+		if (!piece_id(f[2], &gid) || gid == user->gid || !is_member(f[3], name))
 			continue;
 		if (user->n_groups == USER_GROUPS_MAX)
 			return err_set(err, -E2BIG, "user %.*s: more than %d groups in " GROUP_PATH,
@@ -196,14 +196,13 @@ int user_lookup(const char *spec, const struct user_file *passwd, const struct u
 			return piece_unknown(name, "user", PASSWD_PATH, err);
 		ret->uid = id;
 	}
-	if (!has_group)
-		return found ? groups_collect(group_text, name, ret, err) : 0;
-	if (group_find(group_text, group_name, &ret->gid))
-		return 0;
-	if (!piece_id(group_name, &id))
-		return piece_unknown(group_name, "group", GROUP_PATH, err);
-	ret->gid = id;
-	return 0;
+	if (has_group && !group_find(group_text, group_name, &ret->gid)) {
+		if (!piece_id(group_name, &id))
+			return piece_unknown(group_name, "group", GROUP_PATH, err);
+		ret->gid = id;
+	}
+	ret->groups[ret->n_groups++] = ret->gid;
+	return found && !has_group ? groups_collect(group_text, name, ret, err) : 0;
 }
 
 /* The content of @path, or nothing when there is no such file. @ret_text is the caller's to free.

@@ -17,7 +17,8 @@
 
 /*
  * struct user - the identity of a process
- * @groups:	supplementary groups, without @gid unless the file lists it
+ * @groups:	supplementary groups, the first of which is @gid: a process that has changed its
+ *		group, as a set-group-ID program does, must not escape what is denied to @gid
  * @home:	absolute; "/" when the image doesn't tell
  */
 struct user {
@@ -39,8 +40,8 @@ struct user_file {
  * @spec:	"", NAME, UID, NAME:GROUP, UID:GID and so on; "" is uid 0
  * @passwd, @group:	empty when the image has none
  *
- * Ids need no entry. Supplementary groups are those whose members name the user, unless @spec names
- * a group.
+ * Ids need no entry. Further supplementary groups are those whose members name the user, unless
+ * @spec names a group.
  *
  * Return: 0; -ENOENT for an unknown name; -EINVAL for a malformed @spec; -E2BIG for too many
  * groups.

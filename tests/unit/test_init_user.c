@@ -50,28 +50,31 @@ START_TEST(names_and_numbers)
 	ck_assert_uint_eq(user.uid, 0);
 	ck_assert_uint_eq(user.gid, 0);
 	ck_assert_str_eq(user.home, "/root");
-	ck_assert_uint_eq(user.n_groups, 1);
-	ck_assert_uint_eq(user.groups[0], 10);
+	ck_assert_uint_eq(user.n_groups, 2);
+	ck_assert_uint_eq(user.groups[0], 0);
+	ck_assert_uint_eq(user.groups[1], 10);
 
 	ck_assert_int_eq(good("alice", &user), 0);
 	ck_assert_uint_eq(user.uid, 1000);
 	ck_assert_uint_eq(user.gid, 1001);
 	ck_assert_str_eq(user.home, "/home/alice");
-	ck_assert_uint_eq(user.n_groups, 3);
-	ck_assert_uint_eq(user.groups[0], 10);
-	ck_assert_uint_eq(user.groups[1], 12);
-	ck_assert_uint_eq(user.groups[2], 13);
+	ck_assert_uint_eq(user.n_groups, 4);
+	ck_assert_uint_eq(user.groups[0], 1001);
+	ck_assert_uint_eq(user.groups[1], 10);
+	ck_assert_uint_eq(user.groups[2], 12);
+	ck_assert_uint_eq(user.groups[3], 13);
 
 	/* The account of a number is the account of its name. */
 	ck_assert_int_eq(good("1000", &user), 0);
 	ck_assert_uint_eq(user.gid, 1001);
-	ck_assert_uint_eq(user.n_groups, 3);
+	ck_assert_uint_eq(user.n_groups, 4);
 
 	/* A number without an account. */
 	ck_assert_int_eq(good("4000", &user), 0);
 	ck_assert_uint_eq(user.uid, 4000);
 	ck_assert_uint_eq(user.gid, 0);
-	ck_assert_uint_eq(user.n_groups, 0);
+	ck_assert_uint_eq(user.n_groups, 1);
+	ck_assert_uint_eq(user.groups[0], 0);
 	ck_assert_str_eq(user.home, "/");
 
 	/* A name that looks like a number. */
@@ -91,7 +94,8 @@ START_TEST(groups_by_name_and_number)
 	ck_assert_int_eq(good("alice:video", &user), 0);
 	ck_assert_uint_eq(user.uid, 1000);
 	ck_assert_uint_eq(user.gid, 12);
-	ck_assert_uint_eq(user.n_groups, 0);
+	ck_assert_uint_eq(user.n_groups, 1);
+	ck_assert_uint_eq(user.groups[0], 12);
 	ck_assert_int_eq(good("alice:4242", &user), 0);
 	ck_assert_uint_eq(user.gid, 4242);
 	ck_assert_int_eq(good("7:last", &user), 0);
