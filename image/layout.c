@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Open a regular file; a FIFO in its place must not block. */
+/* Open a regular file; a FIFO in its place must not block. Return: -EINVAL for what is none. */
 static int open_regular(int dirfd, const char *path, int *ret_fd, struct stat *st)
 {
 	int CLEANUP_FD fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -42,6 +42,8 @@ static int read_file(const struct layout *layout, const char *file, char **ret_d
 	if (r == -ENOENT)
 		return err_set(
 			err, -EBADMSG, "%s: not an OCI layout: no file %s", layout->name, file);
+	if (r == -EINVAL)
+		return err_set(err, -EINVAL, "%s: %s is not a regular file", layout->name, file);
 	if (r)
 		return err_errno(err, -r, "%s: open %s", layout->name, file);
 	if (st.st_size > JSON_SIZE_MAX)
@@ -121,6 +123,9 @@ int layout_open_blob(const struct layout *layout, const struct descriptor *desc,
 	if (r == -ENOENT)
 		return err_set(
 			err, -ENOENT, "%s: %s %s is missing", layout->name, what, desc->digest);
+	if (r == -EINVAL)
+		return err_set(err, -EINVAL, "%s: %s %s is not a regular file", layout->name, what,
+			desc->digest);
 	if (r)
 		return err_errno(err, -r, "%s: open %s %s", layout->name, what, desc->digest);
 	if ((uint64_t)st.st_size != desc->size) {

@@ -206,7 +206,7 @@ START_TEST(not_a_layout)
 	snprintf(path, sizeof(path), "%s/index.json", dir);
 	ck_assert_int_eq(unlink(path), 0);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	check_fails("latest", -EINVAL, "index.json");
+	check_fails("latest", -EINVAL, "index.json is not a regular file");
 
 	start();
 	fixture_remove(dir);
@@ -219,6 +219,12 @@ START_TEST(manifest_blob_is_checked)
 	char *data;
 	size_t n;
 	char path[FIXTURE_PATH_SIZE * 2];
+
+	start();
+	snprintf(path, sizeof(path), "%s/%s", dir, layout_blob_path(maker.manifest_digest));
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	check_fails("latest", -EINVAL, "is not a regular file");
 
 	start();
 	n = fixture_read(dir, layout_blob_path(maker.manifest_digest), &data);
