@@ -115,7 +115,8 @@ int value_hostname(const char *text, struct err *err)
 	}
 	if (!good)
 		return err_set(err, -EINVAL,
-			"\"%s\" is not a host name: 1 to %d letters, digits, '-' and '.'", text,
-			VALUE_HOSTNAME_MAX);
+			"\"%s\" is not a host name: 1 to %d letters, digits, '_', and '-' and '.' "
+			"between them",
+			text, VALUE_HOSTNAME_MAX);
 	return 0;
 }

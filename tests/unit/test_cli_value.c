@@ -95,6 +95,8 @@ START_TEST(host_names)
 	ck_assert_int_eq(value_hostname(sixty_five, &err), -EINVAL);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_int_eq(value_hostname(bad[i], &err), -EINVAL);
+	/* All that may be in it is told. */
+	ck_assert_ptr_nonnull(strstr(err.msg, "'_'"));
 }
 END_TEST
 
