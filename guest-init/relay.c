@@ -53,6 +53,7 @@ static int relay_read(struct relay *relay)
 		uint32_t room = ring_free(&relay->ring);
 
 		ring_produce(&relay->ring, (uint32_t)n);
+		relay->last = relay->ring.data[(relay->ring.tail - 1) & (relay->ring.size - 1)];
 		return (uint32_t)n == room;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -112,6 +113,13 @@ static void relay_run(struct relay *relay)
 		if (!more)
 			break;
 	}
+	if (relay->ended && !ring_used(&relay->ring) && relay->ending) {
+		TAKE_PTR(relay->ending)(relay);
+		if (relay_write(relay) < 0) {
+			relay_end(relay, true);
+			return;
+		}
+	}
 	if (relay->ended && !ring_used(&relay->ring))
 		relay_end(relay, false);
 	else if (relay_watch(relay) < 0)
@@ -155,8 +163,11 @@ int relay_start(struct relay *relay, struct loop *loop, int source_fd, int sink_
 	struct stat st;
 	int r;
 
-	*relay = (struct relay){
-		.loop = loop, .source_fd = source_fd, .sink_fd = sink_fd, .done = done};
+	*relay = (struct relay){.loop = loop,
+		.source_fd = source_fd,
+		.sink_fd = sink_fd,
+		.last = '\n',
+		.done = done};
 	relay->sink_is_socket = fstat(sink_fd, &st) == 0 && S_ISSOCK(st.st_mode);
 	relay->buffer = malloc(RELAY_BUFFER);
 	if (!relay->buffer) {

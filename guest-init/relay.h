@@ -29,13 +29,17 @@
 
 struct relay;
 
-/* Called once when the relay has ended by itself. */
+/* What a relay tells its owner, once. */
 typedef void relay_fn(struct relay *relay);
 
 /*
  * struct relay - embedded in its owner, zero-initialised
  * @running:	between relay_start() and the end
  * @failed:	the sink refused; read in the callback
+ * @last:	the last byte that was read; a newline before there is one
+ * @done:	the relay has ended by itself
+ * @ending:	the source has ended and the sink took everything; may still put bytes into the
+ *		ring. NULL unless the owner sets it after relay_start().
  */
 struct relay {
 	struct loop *loop;
@@ -43,9 +47,10 @@ struct relay {
 	int source_fd, sink_fd;
 	bool sink_is_socket;
 	bool running, ended, failed;
+	uint8_t last;
 	struct ring ring;
 	void *buffer;
-	relay_fn *done;
+	relay_fn *done, *ending;
 };
 
 /*

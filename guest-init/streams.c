@@ -3,8 +3,10 @@
 #include "guest-init/streams.h"
 
 #include "base/cleanup.h"
+#include "guest-init/terminal.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 /* Fewer switches between the command and PID 1 than with the default of 64 KiB. */
 #define PIPE_SIZE (256 * 1024)
@@ -30,6 +32,17 @@ static void terminal_done(struct relay *relay)
 
 	relay_fini(&streams->in);
 	streams->done(streams);
+}
+
+/* Nothing more will be typed, which a terminal's reader learns from a byte. */
+static void terminal_ending(struct relay *relay)
+{
+	uint8_t bytes[TERMINAL_EOF_MAX];
+
+	/* A host that is gone hangs up instead; an empty send tells. */
+	if (send(relay->source_fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN)
+		return;
+	ring_put(&relay->ring, bytes, terminal_eof(relay->sink_fd, relay->last, bytes));
 }
 
 static int pipe_make(struct streams *streams, int stream, struct err *err)
@@ -131,9 +144,11 @@ int streams_terminal(struct streams *streams, int master, struct err *err)
 	if (in_master < 0 || out_master < 0 || in_sock < 0 || out_sock < 0)
 		return err_set(err, -EMFILE, "terminal: out of descriptors");
 	r = relay_start(&streams->in, streams->loop, TAKE_FD(in_sock), TAKE_FD(in_master), NULL);
-	if (r == 0)
+	if (r == 0) {
+		streams->in.ending = terminal_ending;
 		r = relay_start(&streams->out, streams->loop, TAKE_FD(out_master),
 			TAKE_FD(out_sock), terminal_done);
+	}
 	return r < 0 ? err_errno(err, -r, "terminal") : 0;
 }
 

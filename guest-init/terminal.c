@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
 
 int terminal_resize(int master, uint16_t rows, uint16_t cols)
 {
@@ -27,6 +29,21 @@ int terminal_signal(int master, int signo)
 	if (group <= 1)
 		return -ESRCH;
 	return kill(-group, signo) < 0 ? -errno : 0;
+}
+
+uint32_t terminal_eof(int master, uint8_t last, uint8_t bytes[TERMINAL_EOF_MAX])
+{
+	struct termios termios;
+	const cc_t *cc = termios.c_cc;
+
+	if (tcgetattr(master, &termios) < 0 || !(termios.c_lflag & ICANON) ||
+		cc[VEOF] == _POSIX_VDISABLE)
+		return 0;
+	bytes[0] = bytes[1] = cc[VEOF];
+	if (last == '\n' || last == cc[VEOF] || (last == '\r' && (termios.c_iflag & ICRNL)))
+		return 1;
+	/* In the middle of a line the first one only hands over what there is of the line. */
+	return 2;
 }
 
 int terminal_open(uint16_t rows, uint16_t cols, int *ret_master, int *ret_slave, struct err *err)

@@ -38,8 +38,8 @@
  *   stdin             host -> guest; the host half-closes (SHUT_WR) at the end of input
  *   stdout, stderr    guest -> host; the guest half-closes at the end of output; when the host
  *                     closes first, the process gets EPIPE
- *   tty               both ways; the host's half-close means nothing more will be typed, its close
- *                     hangs up
+ *   tty               both ways; the host's half-close means nothing more will be typed, which a
+ *                     reader of lines learns as if Ctrl-D had been typed; its close hangs up
  *   archive           one way, a tar archive; whoever sends it half-closes at its end
  *
  * The control connection carries frames. All integers are little-endian; a field called zero is

@@ -282,6 +282,36 @@ def test_terminal_half_close():
         assert guest.exited() == (0, 0)
 
 
+def typed(script, data):
+    """What a terminal shows of a script whose input is @data and then ends."""
+    with Guest() as guest:
+        guest.started(["sh", "-c", script + "; echo ended $?"], tty=(24, 80))
+        sock = guest.accept(TTY)
+        shown = read_until(sock, b"ready\r\n")
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        shown += read_all(sock)
+        assert guest.exited() == (0, 0)
+        return shown.split(b"ready\r\n", 1)[1]
+
+
+def test_terminal_end_of_input():
+    """A reader of lines learns of it, after all that was typed."""
+    start = "stty -echo; echo ready; "
+    assert typed(start + "cat", b"") == b"ended 0\r\n"
+    assert typed(start + "cat", b"line\n") == b"line\r\nended 0\r\n"
+    assert typed(start + "cat", b"line\r") == b"line\r\nended 0\r\n"
+    assert typed(start + "cat", b"line\npart") == b"line\r\npartended 0\r\n"
+    assert typed("stty -echo eof ^A; echo ready; cat -v", b"a\x04\n") == b"a^D\r\nended 0\r\n"
+    assert typed(start + "md5sum", (b"x" * 99 + b"\n") * 5000) == b"%s  -\r\nended 0\r\n" % (
+        hashlib.md5((b"x" * 99 + b"\n") * 5000).hexdigest().encode())
+
+
+def test_terminal_end_of_input_is_nothing_to_a_raw_one():
+    shown = typed("stty raw -echo opost; echo ready; timeout 1 head -c 1 | wc -c", b"")
+    assert shown.startswith(b"0\r\n"), shown
+
+
 def test_terminal_bulk_output():
     with Guest() as guest:
         guest.started(["sh", "-c", "stty raw; head -c 3000000 /dev/zero"], tty=(24, 80))

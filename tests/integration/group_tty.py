@@ -8,7 +8,7 @@ import struct
 import termios
 import time
 
-from harness import (BUSYBOX, DEADLINE, END_DEADLINE, HULL, Failed, as_bytes, check, equal, kill, monitor_of,
+from harness import (BUSYBOX, DEADLINE, END_DEADLINE, HULL, Failed, as_bytes, check, equal, hull, kill, monitor_of,
                      short, start, wait_for)
 
 
@@ -211,6 +211,11 @@ def test_large_output_through_the_terminal():
         got = terminal.expect("\r\n20000\r\n") + b"\r\n20000\r\n"
         terminal.end(0)
         equal(got, b"".join(b"%d\r\n" % i for i in range(1, 20001)), "output")
+
+
+def test_end_of_input_that_is_no_terminal():
+    # The container's terminal shows what is typed, then cat does.
+    hull("-it", BUSYBOX, "cat", stdin=b"line\n").expect(0, "line\r\nline\r\n")
 
 
 def test_terminal_without_input():
