@@ -182,11 +182,10 @@ int user_lookup(const char *spec, const struct user_file *passwd, const struct u
 
 	*ret = (struct user){.home = "/"};
 	piece_next(&rest, ':', &name);
-	has_group = piece_next(&rest, ':', &group_name);
+	piece_next(&rest, ':', &group_name);
 	if (piece_next(&rest, ':', &extra))
 		return err_set(err, -EINVAL, "user %s: not of the form USER:GROUP", spec);
-	if (has_group && !group_name.len)
-		return err_set(err, -EINVAL, "user %s: no group after the colon", spec);
+	has_group = group_name.len > 0;
 	if (!name.len)
 		name = (struct piece){"0", 1};
 

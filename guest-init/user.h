@@ -37,7 +37,8 @@ struct user_file {
 
 /*
  * user_lookup() - resolve @spec in the content of the two files
- * @spec:	"", NAME, UID, NAME:GROUP, UID:GID and so on; "" is uid 0
+ * @spec:	"", NAME, UID, NAME:GROUP, UID:GID and so on; an empty user is uid 0, an empty group
+ *		none, as other container engines have it
  * @passwd, @group:	empty when the image has none
  *
  * Ids need no entry. Further supplementary groups are those whose members name the user, unless

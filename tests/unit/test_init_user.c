@@ -107,6 +107,25 @@ START_TEST(groups_by_name_and_number)
 }
 END_TEST
 
+START_TEST(empty_group_is_none)
+{
+	struct user user;
+
+	ck_assert_int_eq(good("alice:", &user), 0);
+	ck_assert_uint_eq(user.uid, 1000);
+	ck_assert_uint_eq(user.gid, 1001);
+	ck_assert_uint_eq(user.n_groups, 4);
+	ck_assert_int_eq(good("4000:", &user), 0);
+	ck_assert_uint_eq(user.uid, 4000);
+	ck_assert_uint_eq(user.gid, 0);
+	ck_assert_int_eq(good(":", &user), 0);
+	ck_assert_uint_eq(user.uid, 0);
+	ck_assert_uint_eq(user.gid, 0);
+	ck_assert_str_eq(user.home, "/root");
+	ck_assert_uint_eq(user.n_groups, 2);
+}
+END_TEST
+
 START_TEST(refused)
 {
 	struct user user;
@@ -119,8 +138,8 @@ START_TEST(refused)
 		lookup("alice:bob", passwd_good, strlen(passwd_good), group_good, &user, &err),
 		-ENOENT);
 	ck_assert_ptr_nonnull(strstr(err.msg, "bob"));
-	ck_assert_int_eq(good("alice:", &user), -EINVAL);
 	ck_assert_int_eq(good("alice:video:x", &user), -EINVAL);
+	ck_assert_int_eq(good("alice::", &user), -EINVAL);
 	ck_assert_int_eq(good("alic", &user), -ENOENT);
 	ck_assert_int_eq(good("alice2", &user), -ENOENT);
 	ck_assert_int_eq(good("-1", &user), -ENOENT);
@@ -208,5 +227,5 @@ START_TEST(too_many_groups)
 }
 END_TEST
 
-SUITE("init_user", names_and_numbers, groups_by_name_and_number, refused, no_files, hostile_lines,
-	hostile_homes, too_many_groups)
+SUITE("init_user", names_and_numbers, groups_by_name_and_number, empty_group_is_none, refused,
+	no_files, hostile_lines, hostile_homes, too_many_groups)
