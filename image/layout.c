@@ -93,7 +93,7 @@ int layout_open(
 	if (layout.fd < 0 && errno == ENOTDIR)
 		return err_set(err, -EBADMSG,
 			"%s: not an OCI layout: not a folder (an archive needs oci-archive: or "
-			"docker-archive: before its name)",
+			"docker-archive: before its name, an image of a registry docker://)",
 			name);
 	if (layout.fd < 0)
 		return err_errno(err, errno, "%s", name);

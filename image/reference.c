@@ -53,6 +53,13 @@ static bool is_dir(const char *path)
 	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st);
+}
+
 static bool tag_is_valid(const char *tag)
 {
 	size_t n = strlen(tag);
@@ -238,18 +245,42 @@ static bool looks_like_path(const char *text)
 		return true;
 	if (!strchr(text, '/'))
 		return false;
-	if (is_dir(text))
+	if (exists(text))
 		return true;
 	colon = strrchr(text, ':');
 	if (!colon || strchr(colon, '/'))
 		return false;
 	head = strndup(text, (size_t)(colon - text));
-	return head && is_dir(head);
+	return head && exists(head);
+}
+
+/*
+ * The transport that @text names, which is none of ours: what is before "://", or one of skopeo's.
+ * An image of a registry that is called so needs docker://.
+ *
+ * Return: its length, 0 if there is none.
+ */
+static size_t other_transport(const char *text)
+{
+	static const char *const others[] = {
+		"dir:",
+		"docker-daemon:",
+		"ostree:",
+		"sif:",
+		"tarball:",
+	};
+	const char *rest = strstr(text, "://");
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (after(text, others[i]))
+			return strlen(others[i]) - 1;
+	return rest ? (size_t)(rest - text) : 0;
 }
 
 static int parse(struct reference *ref, const char *text, struct err *err)
 {
 	const char *rest;
+	size_t n;
 
 	if ((rest = after(text, "oci:")))
 		return parse_layout(ref, text, rest, err);
@@ -268,10 +299,12 @@ static int parse(struct reference *ref, const char *text, struct err *err)
 	}
 	if (looks_like_path(text))
 		return parse_layout(ref, text, text, err);
-	rest = strstr(text, "://");
-	if (rest)
-		return err_set(err, -EINVAL, "image %s: unknown transport %.*s", text,
-			(int)(rest - text), text);
+	n = other_transport(text);
+	if (n)
+		return err_set(err, -EINVAL,
+			"image %s: transport %.*s is not supported (docker://, docker-archive:, "
+			"oci-archive:, oci: and containers-storage: are)",
+			text, (int)n, text);
 	return parse_registry(ref, text, text, err);
 }
 

@@ -13,7 +13,7 @@ struct err;
  *   docker://NAME             a registry; NAME as below
  *   docker-archive:FILE[:NAME[:TAG]], oci-archive:FILE[:TAG], containers-storage:NAME
  *   /PATH[:TAG] ./PATH ../PATH . ..    an OCI layout folder
- *   A/PATH[:TAG]              the same, if that folder exists
+ *   A/PATH[:TAG]              the same, if that exists; a file is refused when it's opened
  *   NAME                      a registry: [HOST[:PORT]/]PATH[:TAG][@DIGEST]
  *
  * A NAME without a host gets docker.io, and one of a single word docker.io/library, as elsewhere.

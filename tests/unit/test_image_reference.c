@@ -7,6 +7,7 @@
 #include "tests/lib/suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,6 +99,32 @@ START_TEST(bad_names_are_refused)
 }
 END_TEST
 
+START_TEST(other_transports_are_told)
+{
+	static const char *const rows[][2] = {
+		{"dir:x", "transport dir "},
+		{"dir:/x/y", "transport dir "},
+		{"docker-daemon:x:latest", "transport docker-daemon "},
+		{"ostree:x@/y", "transport ostree "},
+		{"sif:x.sif", "transport sif "},
+		{"tarball:x", "transport tarball "},
+		{"https://host/x", "transport https "},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct reference ref = {0};
+		struct err err = {0};
+
+		ck_assert_int_eq(reference_parse(rows[i][0], &ref, &err), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(err.msg, rows[i][1]));
+		ck_assert_ptr_nonnull(strstr(err.msg, "oci-archive:"));
+	}
+	check_source("docker://dir:x", REFERENCE_REGISTRY, "docker://docker.io/library/dir:x");
+	check_source("user/dir:x", REFERENCE_REGISTRY, "docker://docker.io/user/dir:x");
+	check_source("docker:dind", REFERENCE_REGISTRY, "docker://docker.io/library/docker:dind");
+}
+END_TEST
+
 START_TEST(long_ones_are_refused)
 {
 	char text[REFERENCE_MAX + 1];
@@ -131,6 +158,7 @@ static void check_layout(const char *text, const char *path, const char *tag)
 START_TEST(paths_are_layouts)
 {
 	char dir[FIXTURE_PATH_SIZE];
+	int fd;
 
 	check_layout("/x/y", "/x/y", "latest");
 	check_layout("./x:v1", "./x", "v1");
@@ -146,6 +174,12 @@ START_TEST(paths_are_layouts)
 	check_layout("a/b", "a/b", "latest");
 	check_layout("a/b:v1", "a/b", "v1");
 	check_layout("a/b:c", "a/b:c", "latest");
+	/* A file isn't one, which is told when it's opened: it is no name of a registry, either. */
+	fd = open("a/f", O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	check_layout("a/f", "a/f", "latest");
+	check_layout("a/f:v1", "a/f", "v1");
 	check_source("a/d", REFERENCE_REGISTRY, "docker://docker.io/a/d:latest");
 	/* A folder must not hide the image of the same name. */
 	check_source("a", REFERENCE_REGISTRY, "docker://docker.io/library/a:latest");
@@ -166,4 +200,5 @@ START_TEST(archives_get_absolute_paths)
 END_TEST
 
 SUITE("image_reference", registry_names_become_canonical, bad_names_are_refused,
-	long_ones_are_refused, paths_are_layouts, archives_get_absolute_paths)
+	other_transports_are_told, long_ones_are_refused, paths_are_layouts,
+	archives_get_absolute_paths)
