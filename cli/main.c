@@ -7,6 +7,7 @@
 #include "cli/container.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 static const struct command *const commands[] = {
@@ -65,6 +66,8 @@ int main(int argc, char **argv)
 	int r = io_open_standard();
 	int code;
 
+	/* Beyond "ulimit -f" a write shall fail, so that it is told and cleaned up. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (r < 0) {
 		log_error("/dev/null: %s", strerror(-r));
 		return CONTAINER_EXIT_HULL;

@@ -16,6 +16,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import termios
 import time
@@ -213,6 +214,26 @@ class RunTest(unittest.TestCase):
             with self.subTest(count):
                 self.fails(self.run_hull("-i", self.image, "true", preexec_fn=limit(count)), "Too many open files")
         self.check(self.run_hull("-i", self.image, "echo", "x", preexec_fn=limit(36)), 0, b"x\n", "^$")
+
+    def test_files_of_limited_size(self):
+        def limit(size):
+            return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+        store = os.path.join(self.dir, "limited")
+        archive = "oci-archive:" + os.path.join(self.dir, "image.tar")
+        with tarfile.open(os.path.join(self.dir, "image.tar"), "w") as tar:
+            tar.add(self.image, ".")
+        for image in self.image, archive:
+            with self.subTest(image):
+                r = subprocess.run([self.hull, "pull", "--store", store, image], capture_output=True,
+                                   preexec_fn=limit(64), check=False, timeout=DEADLINE)
+                self.fails(r, "(?i)file too large")
+                self.assertEqual(os.listdir(os.path.join(store, "tmp")), [])
+        with open(os.path.join(self.dir, "output"), "wb") as output:
+            r = subprocess.run([self.hull, "--help"], stdout=output, stderr=subprocess.PIPE,
+                               preexec_fn=limit(64), check=False)
+        self.assertEqual(r.returncode, 125)
+        self.assertEqual(r.stderr, b"hull: standard output: File too large\n")
 
     # What runs
 
