@@ -11,6 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/*
+ * syscalls: loop: close, fcntl(1 == F_GETFL), fcntl(1 == F_SETFL), read, recvmsg, sendmsg, write;
+ * start: openat
+ */
+
 /* Room for a few descriptors that were not asked for, so that they can be closed, not leaked. */
 #define IO_FDS_MAX 4
 

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/* syscalls: loop, vcpu: clock_gettime, write */
+
 #define LOG_LINE_MAX 1024
 
 static enum log_level log_level = LOG_WARN;

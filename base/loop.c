@@ -8,6 +8,11 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
+/*
+ * syscalls: loop: close, epoll_ctl, epoll_wait, read, timerfd_create; loop, vcpu: timerfd_settime,
+ * write; start: epoll_create1, eventfd2
+ */
+
 /* One waiting loop_call(), on its caller's stack. */
 struct loop_pending {
 	void (*fn)(void *arg);

@@ -4,6 +4,8 @@
 
 #include "devices/irq.h"
 
+/* syscalls: loop, vcpu: write */
+
 static void ged_read(void *dev, uint64_t offset, void *data, unsigned int len)
 {
 	struct ged *ged = dev;

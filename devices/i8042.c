@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+/* syscalls: loop, vcpu: write */
+
 enum {
 	STATUS_OUTPUT_FULL = 1 << 0,
 	STATUS_SYSTEM = 1 << 2,

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/le.h"
 
+/* syscalls: loop: clock_gettime */
+
 #define NS_PER_MS UINT64_C(1000000)
 /* The timer's longest run; then it is asked again whether the tokens are there. */
 #define WAIT_MAX_MS (UINT64_C(3600) * 1000)

@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+/* syscalls: vcpu: time */
+
 #define INDEX_MASK 0x7fu
 #define DAY_S 86400
 

@@ -11,6 +11,8 @@
 #include <linux/serial_reg.h>
 #include <string.h>
 
+/* syscalls: loop, vcpu: write */
+
 /* Modem inputs of a port whose other end is always there. */
 #define SERIAL_MSR_PRESENT (UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS)
 #define SERIAL_MCR_MASK 0x1f

@@ -19,6 +19,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/*
+ * syscalls: loop: clock_gettime, close, read; loop, vcpu: poll, sendmsg, write, writev; start:
+ * eventfd2, fcntl, ioctl, newfstatat, openat
+ */
+
 /* Written out at a newline, or when this much has gathered. */
 #define SERIAL_OUT_GATHER 512
 /* What poll() promises room for: well below PIPE_BUF. */

@@ -16,6 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* syscalls: loop: close; vcpu, loop: write; start: eventfd2 */
+
 #define MMIO_MAGIC 0x74726976 /* "virt" */
 #define MMIO_VERSION 2
 #define MMIO_VENDOR 0x4c4c5548 /* "HULL" */

@@ -13,6 +13,8 @@
 #include <linux/virtio_mmio.h>
 #include <sys/eventfd.h>
 
+/* syscalls: loop: write */
+
 /*
  * All little-endian:
  *

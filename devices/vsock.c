@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* syscalls: loop: clock_gettime, close, poll */
+
 /*
  * Theory of operation
  *

@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* syscalls: loop: close, recvfrom, sendmsg, shutdown */
+
 /* Unread input thrown away before closing, in pieces of VSOCK_BUF: beyond a socket's buffer. */
 #define VSOCK_DRAIN_READS 8
 

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+/* syscalls: loop: clock_gettime */
+
 /* Arm the timer for the oldest connection that waits for the guest. */
 static void vsock_set_timer(struct vsock *vsock)
 {

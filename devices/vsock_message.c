@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* syscalls: loop: poll, recvfrom */
+
 /*
  * Theory of operation
  *

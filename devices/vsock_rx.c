@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* syscalls: loop: recvmsg */
+
 /*
  * Theory of operation
  *

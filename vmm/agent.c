@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+/* syscalls: loop: close, shutdown */
+
 /* The largest frame, and some hundred small ones. */
 #define OUT_MAX (AGENT_HEADER_SIZE + AGENT_FRAME_MAX + 8192)
 

@@ -8,12 +8,13 @@
 #include "base/io.h"
 #include "base/json_write.h"
 #include "base/log.h"
-#include "vmm/api_socket.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+
+/* syscalls: loop: accept4, clock_gettime, close, recvfrom, sendto, shutdown; start: fcntl */
 
 /* Read in one turn of the loop: a few hundred of the smallest requests. */
 #define READ_MAX 4096
@@ -479,7 +480,7 @@ int api_init(struct api *api, struct loop *loop, const char *path, size_t body_m
 		return err_errno(err, -r, "API");
 	if (!path)
 		return 0;
-	fd = api_socket_open(path, &api->dev, &api->ino, err);
+	fd = listener_open("API socket", path, SOCK_STREAM, &api->id, err);
 	if (fd < 0)
 		return fd;
 	api->path = path;
@@ -507,6 +508,6 @@ void api_fini(struct api *api)
 	}
 	loop_timer_fini(api->loop, &api->timer);
 	if (api->path)
-		api_socket_remove(api->path, api->dev, api->ino);
+		listener_remove(api->path, &api->id);
 	*api = (struct api){0};
 }

@@ -2,12 +2,12 @@
 // The API's server: HTTP on a UNIX socket, inside the monitor's loop.
 #pragma once
 
+#include "base/listener.h"
 #include "base/loop.h"
 #include "vmm/http.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 /*
  * Theory of operation
@@ -125,7 +125,7 @@ typedef void api_owner_fn(void *ctx);
  * struct api
  * @owner_gone:	or NULL
  * @path:	NULL unless there is a socket to be removed; not owned
- * @dev, @ino:	of the socket made; another one in its place is left alone
+ * @id:	of the socket made; another one in its place is left alone
  * @request_ms, @idle_ms: deadlines; a test may shorten them
  */
 struct api {
@@ -134,8 +134,7 @@ struct api {
 	void *ctx;
 	api_owner_fn *owner_gone;
 	const char *path;
-	dev_t dev;
-	ino_t ino;
+	struct listener_id id;
 	size_t body_max;
 	uint64_t request_ms, idle_ms;
 	uint64_t next_ticket;

@@ -17,6 +17,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+/* syscalls: loop: clock_gettime, close, recvfrom, sendto, shutdown */
+
 #define TYPE_TAR "application/x-tar"
 
 #define LAST_CHUNK "0\r\n\r\n"

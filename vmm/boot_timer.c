@@ -10,6 +10,8 @@
 
 #include <time.h>
 
+/* syscalls: vcpu: clock_gettime */
+
 /* The first page of the hole below 4 GiB, where Firecracker has it on x86_64. */
 #define BOOT_TIMER_GPA 0xc0000000ull
 #define BOOT_TIMER_SIZE 4096

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* syscalls: loop: clock_gettime */
+
 struct command *command_new(struct container *container, uint16_t id, struct command_spec *spec)
 {
 	struct command *command = calloc(1, sizeof(*command));

@@ -11,6 +11,12 @@ struct config_string {
 	char text[];
 };
 
+const char *const config_jail_layers[CONFIG_JAIL_LAYERS] = {
+	[CONFIG_JAIL_USERNS] = "userns",
+	[CONFIG_JAIL_LANDLOCK] = "landlock",
+	[CONFIG_JAIL_SECCOMP] = "seccomp",
+};
+
 void config_init(struct config *config)
 {
 	*config = (struct config){

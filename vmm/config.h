@@ -166,6 +166,59 @@ struct config_log {
 	bool show_origin;
 };
 
+/* Parts of the jail that a host may lack. */
+enum config_jail_layer {
+	CONFIG_JAIL_USERNS,
+	CONFIG_JAIL_LANDLOCK,
+	CONFIG_JAIL_SECCOMP,
+	CONFIG_JAIL_LAYERS,
+};
+
+/* User IDs of VMs, where hull-vmm is started by root: above those that distributions, systemd and
+ * containers hand out. */
+#define CONFIG_JAIL_UID_FIRST 1900000000u
+#define CONFIG_JAIL_UID_COUNT 65536u
+#define CONFIG_JAIL_DIR "/run/hull"
+#define CONFIG_JAIL_UID_FILE CONFIG_JAIL_DIR "/uids"
+/* The largest file that may be written: a disk of 64 TiB is larger than any that is expected. */
+#define CONFIG_JAIL_FSIZE (64ull << 40)
+#define CONFIG_JAIL_GRANTS_MAX 8
+#define CONFIG_JAIL_PATH_MAX 4096
+
+/*
+ * struct config_jail_grant - a directory that stays
+ * @path:	as the user wrote it
+ * @writable:	files in it may be written to
+ * @sockets:	only sockets in it are meant; no file can be opened
+ */
+struct config_jail_grant {
+	const char *path;
+	bool writable;
+	bool sockets;
+};
+
+/*
+ * struct config_jail - what the monitor gives up before the guest's first instruction
+ * @off:	nothing
+ * @no_seccomp:	no filter of system calls
+ * @without:	of enum config_jail_layer, a bit each: may be missing if the host lacks it
+ * @uid, @gid:	to be, if @uid_given and @gid_given; otherwise of the range, or unchanged without root
+ * @fsize, @nofile: limits, or 0 for the usual
+ */
+struct config_jail {
+	bool off;
+	bool no_seccomp;
+	unsigned int without;
+	bool uid_given, gid_given;
+	uint32_t uid, gid;
+	uint64_t fsize;
+	uint64_t nofile;
+	unsigned int grant_count;
+	struct config_jail_grant grants[CONFIG_JAIL_GRANTS_MAX];
+};
+
+extern const char *const config_jail_layers[CONFIG_JAIL_LAYERS];
+
 struct config_string;
 
 /*
@@ -202,6 +255,7 @@ struct config {
 	uint64_t start_us, start_cpu_us,
 		parent_cpu_us; /* when whoever starts us began; 0: unknown */
 	struct config_api api;
+	struct config_jail jail;
 	const char *id; /* the VM's, for whoever asks */
 	int events_fd;  /* or -1 */
 	enum log_level log_level;

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+/* syscalls: start: close */
+
 /* Many drives and interfaces with long paths, or a long environment; files of a user's own, so the
  * bound is generous. */
 #define FILE_SIZE_MAX (2u << 20)

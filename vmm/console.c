@@ -14,6 +14,11 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
+/*
+ * syscalls: loop: close, ioctl(1 == TCSETS), ioctl(1 == TCSETSW), ioctl(1 == TCSETSF), read,
+ * write; start: fcntl, ioctl, newfstatat, openat, pipe2
+ */
+
 #define KEY_ESCAPE 0x01 /* Ctrl-A */
 #define KEY_END 'x'
 #define KEY_POWER_BUTTON 'p'

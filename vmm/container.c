@@ -10,8 +10,11 @@
 #include "devices/backend/stream_local.h"
 #include "vmm/routes.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+
+/* syscalls: loop: clock_gettime, close; start: openat */
 
 /* The first to be forgotten: the oldest that has ended, whose output has been taken. */
 static bool make_room(struct container *container)
@@ -270,7 +273,7 @@ static bool on_usage(struct container *container, const struct agent_msg *msg)
 
 	if (!parked)
 		return true;
-	container_describe_usage(&msg->usage, &out);
+	container_describe_usage(container, &msg->usage, &out);
 	parked_answer(&container->parked, parked, &reply);
 	return true;
 }
@@ -342,7 +345,7 @@ int container_backend(
 
 void container_init(struct container *container, struct loop *loop, struct api *api)
 {
-	*container = (struct container){.loop = loop};
+	*container = (struct container){.loop = loop, .statm_fd = -1};
 	parked_init(&container->parked, loop, api);
 	archives_init(&container->archives, loop, api);
 	agent_init(&container->agent, loop, &agent_ops);
@@ -360,6 +363,8 @@ int container_set(struct container *container, struct container_spec *spec, stru
 		return err_set(err, -ENOMEM, "container: out of memory");
 	command_free(container->main);
 	container->main = command;
+	if (container->statm_fd < 0)
+		container->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	/* The command's part is the command's now. */
 	container->spec = *spec;
 	container->spec.command = (struct command_spec){0};
@@ -372,6 +377,8 @@ void container_fini(struct container *container)
 {
 	if (!container->loop)
 		return;
+	if (container->present && container->statm_fd >= 0)
+		close(container->statm_fd);
 	agent_fini(&container->agent);
 	command_free(container->main);
 	for (unsigned int i = 0; i < CONTAINER_COMMANDS_MAX; i++)

@@ -54,6 +54,7 @@ struct stream_backend;
  * @hello_ns:	when the guest said hello, CLOCK_MONOTONIC
  * @guest:	what it said
  * @why:	why the guest is lost, or NULL
+ * @statm_fd:	/proc/self/statm, or -1; a jailed process can't open it
  */
 struct container {
 	struct loop *loop;
@@ -70,6 +71,7 @@ struct container {
 	uint64_t hello_ns;
 	struct agent_hello guest;
 	const char *why;
+	int statm_fd;
 };
 
 /* container_init() - none yet. @api: where requests are answered. */
@@ -144,4 +146,5 @@ int container_shutdown(struct container *container);
 
 /* What a GET answers; in container_describe.c. */
 void container_describe(const struct container *container, struct json_out *out);
-void container_describe_usage(const struct agent_usage *usage, struct json_out *out);
+void container_describe_usage(
+	const struct container *container, const struct agent_usage *usage, struct json_out *out);

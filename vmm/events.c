@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* syscalls: loop: clock_gettime, write */
+
 #define LINE_MAX_LEN 96
 
 const char *const events_names[EVENTS_PHASES] = {

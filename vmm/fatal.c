@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* syscalls: loop, vcpu: exit_group, write; start: rt_sigaction */
+
 struct fatal {
 	int signo;
 	int code;
@@ -14,7 +16,7 @@ struct fatal {
 };
 
 static const struct fatal fatals[] = {
-	{SIGSYS, 148, "hull-vmm: error: ended by SIGSYS\n"},
+	{SIGSYS, FATAL_EXIT_SYS, "hull-vmm: error: ended by SIGSYS\n"},
 	{SIGBUS, 149, "hull-vmm: error: ended by SIGBUS\n"},
 	{SIGSEGV, 150, "hull-vmm: error: ended by SIGSEGV\n"},
 	{SIGXFSZ, 151, "hull-vmm: error: ended by SIGXFSZ\n"},

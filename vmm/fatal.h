@@ -15,5 +15,8 @@ void fatal_init(void);
 /* fatal_unblock() - take these signals out of a mask for a thread. */
 void fatal_unblock(sigset_t *set);
 
+/* SIGSYS's, also where fatal_init() was not called: a system call that the jail forbids. */
+#define FATAL_EXIT_SYS 148
+
 /* SIGHUP's exit code; it comes through the loop. */
 #define FATAL_EXIT_HUP 156

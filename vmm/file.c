@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+/* syscalls: start: close, mmap, newfstatat, openat, pread64 */
+
 #define PAGE_SIZE 4096ull
 
 int file_open(const char *what, const char *path, uint64_t *ret_size, struct err *err)

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+/* syscalls: loop, vcpu: clock_gettime, write; start: close, newfstatat, openat */
+
 #define LINE_MAX_LEN 1280
 
 /* Part of the one log that a process has, see base/log.h; set while no other thread logs. */

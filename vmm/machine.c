@@ -13,6 +13,8 @@
 #include <linux/virtio_mmio.h>
 #include <string.h>
 
+/* syscalls: loop: close; start: eventfd2 */
+
 static_assert(VIRTIO_MMIO_SIZE == 0x1000, "the address map leaves 4 KiB a slot");
 
 struct machine_slot *machine_find_slot(struct machine *machine, const char *id)

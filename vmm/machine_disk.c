@@ -79,12 +79,16 @@ int machine_add_disks(struct machine *machine, const struct config *config, stru
 int machine_set_disk(struct machine *machine, const struct config_disk *config, struct err *err)
 {
 	struct machine_slot *slot = machine_find_slot(machine, config->id);
+	struct config_disk changed = *config;
 	struct disk *disk;
 	int r;
 
 	if (!slot)
 		return err_set(err, -ENODEV, "drive '%s': there is no such device", config->id);
-	r = open_disk(machine->vm->loop, config, &disk, err);
+	/* A jailed process is given no further ring. */
+	if (changed.io == CONFIG_DISK_IO_URING)
+		changed.io = CONFIG_DISK_IO_AUTO;
+	r = open_disk(machine->vm->loop, &changed, &disk, err);
 	if (r < 0)
 		return r;
 	r = blk_set_disk(slot->dev, disk);

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* syscalls: start: getrandom */
+
 static_assert(CONFIG_NET_PAIRS_MAX == NIC_PAIRS_MAX, "what can be asked for can be had");
 
 static int open_nic(

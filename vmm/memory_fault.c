@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* syscalls: loop, vcpu: mmap(2 & PROT_EXEC == 0), rt_sigaction(0 == SIGBUS), write */
+
 #define PAGE 4096u
 
 /* A signal handler gets no argument of ours. */

@@ -22,6 +22,10 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+/*
+ * syscalls: loop: clock_gettime, read; start: prlimit64, rt_sigaction, rt_sigprocmask, signalfd4
+ */
+
 static void on_signal(struct loop_source *src, uint32_t events)
 {
 	struct monitor *monitor = container_of(src, struct monitor, signals);
@@ -73,6 +77,7 @@ int monitor_init(struct monitor *monitor, struct err *err)
 	int r = loop_init(&monitor->loop);
 
 	monitor->vm = VM_NONE(&monitor->loop);
+	monitor->sandbox = SANDBOX_NONE;
 	container_init(&monitor->container, &monitor->loop, &monitor->api);
 	monitor->container.events = &monitor->events;
 	metrics_init(&monitor->metrics, monitor);
@@ -145,8 +150,13 @@ int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 		vm_fini(&monitor->vm);
 		return r;
 	}
-	events_reach(&monitor->events, EVENTS_RUN);
-	r = vcpu_start_all(&monitor->vm, err);
+	r = sandbox_enter(&monitor->sandbox, &monitor->config, err);
+	*ret_code = VM_END_ERROR;
+	if (!r) {
+		monitor->vm.filtered = monitor->sandbox.layers & 1u << CONFIG_JAIL_SECCOMP;
+		events_reach(&monitor->events, EVENTS_RUN);
+		r = vcpu_start_all(&monitor->vm, err);
+	}
 	if (r < 0) {
 		vm_stop_from_loop(&monitor->vm, VM_END_ERROR);
 		return r;

@@ -9,6 +9,7 @@
 #include "vmm/events.h"
 #include "vmm/machine.h"
 #include "vmm/metrics.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/vm.h"
 
 #include <stdatomic.h>
@@ -43,6 +44,7 @@ enum monitor_state {
  * @events:	how far it is
  * @container:	what is in the guest, if a client said so
  * @api:	serves if the configuration says so
+ * @sandbox:	what the process has given up
  * @waiters:	tickets of the requests that wait for the pause
  */
 struct monitor {
@@ -53,6 +55,7 @@ struct monitor {
 	bool by_api;  /* started by a client or a file, and ends as these expect */
 	struct vm vm;
 	struct machine machine;
+	struct sandbox sandbox;
 	struct loop_source signals;
 	struct events events;
 	struct container container;

@@ -93,9 +93,6 @@ int option_api(enum option_api option, char *text, struct config *config, struct
 	case OPTION_PARENT_CPU:
 		return option_number(
 			"--parent-cpu-time-us", text, INT64_MAX, &config->parent_cpu_us, err);
-	case OPTION_NO_SECCOMP:
-		/* There is no filter yet that could be left out. */
-		return 0;
 	case OPTION_SECCOMP_FILTER:
 		return err_set(
 			err, -ENOTSUP, "--seccomp-filter: custom filters are not supported yet");

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* syscalls: start: write */
+
 enum {
 	OPT_KERNEL = 256,
 	OPT_INITRD,
@@ -68,7 +70,13 @@ static const struct option options[] = {
 	{"start-time-us", required_argument, NULL, OPTION_START_TIME},
 	{"start-time-cpu-us", required_argument, NULL, OPTION_START_CPU},
 	{"parent-cpu-time-us", required_argument, NULL, OPTION_PARENT_CPU},
+	{"no-jail", no_argument, NULL, OPTION_NO_JAIL},
 	{"no-seccomp", no_argument, NULL, OPTION_NO_SECCOMP},
+	{"jail-without", required_argument, NULL, OPTION_JAIL_WITHOUT},
+	{"grant", required_argument, NULL, OPTION_GRANT},
+	{"uid", required_argument, NULL, OPTION_UID},
+	{"gid", required_argument, NULL, OPTION_GID},
+	{"resource-limit", required_argument, NULL, OPTION_RESOURCE_LIMIT},
 	{"seccomp-filter", required_argument, NULL, OPTION_SECCOMP_FILTER},
 	{"boot-timer", no_argument, NULL, OPTION_BOOT_TIMER},
 	{"metadata", required_argument, NULL, OPTION_METADATA},
@@ -156,6 +164,16 @@ void options_usage(void)
 	      "                     a terminal, Ctrl-A X ends the VM,\n"
 	      "                     Ctrl-A P presses its power button, Ctrl-A D Ctrl-Alt-Del;\n"
 	      "                     output beyond the rate is dropped\n"
+	      "  --uid N, --gid N   of the process when the guest runs (default, as root: of a\n"
+	      "                     range, each VM its own; otherwise whoever starts it)\n"
+	      "  --grant DIR[,rw]   a directory in which files can be opened then, too, for disks\n"
+	      "                     that are changed (repeatable)\n"
+	      "  --resource-limit fsize=BYTES|no-file=N\n"
+	      "                     largest file, most descriptors\n"
+	      "  --jail-without LAYER[,LAYER]...\n"
+	      "                     go on where the host lacks userns, landlock or seccomp\n"
+	      "  --no-jail          give up no rights at all; --no-seccomp: but the filters of\n"
+	      "                     system calls\n"
 	      "  --events-fd N      write start-up phases and the end there, a line each\n"
 	      "  --log-level LEVEL  error, warn, info or debug (default: warn)\n"
 	      "  --help, --version\n"
@@ -229,6 +247,14 @@ static int parse_option(int option, char *text, struct config *config, struct er
 			return err_set(err, r, "--log-level: unknown level '%s'", text);
 		config->log_level = (enum log_level)r;
 		return 0;
+	case OPTION_NO_JAIL:
+	case OPTION_NO_SECCOMP:
+	case OPTION_JAIL_WITHOUT:
+	case OPTION_GRANT:
+	case OPTION_UID:
+	case OPTION_GID:
+	case OPTION_RESOURCE_LIMIT:
+		return option_jail((enum option_jail)option, text, config, err);
 	default:
 		return option_api((enum option_api)option, text, config, err);
 	}

@@ -29,7 +29,6 @@ enum option_api {
 	OPTION_START_TIME,
 	OPTION_START_CPU,
 	OPTION_PARENT_CPU,
-	OPTION_NO_SECCOMP,
 	OPTION_SECCOMP_FILTER,
 	OPTION_BOOT_TIMER,
 	OPTION_METADATA,
@@ -37,6 +36,17 @@ enum option_api {
 	OPTION_DESCRIBE_SNAPSHOT,
 	OPTION_SNAPSHOT_VERSION,
 	OPTION_ENABLE_PCI,
+};
+
+/* Those of option_jail.c. */
+enum option_jail {
+	OPTION_NO_JAIL = 768,
+	OPTION_NO_SECCOMP,
+	OPTION_JAIL_WITHOUT,
+	OPTION_GRANT,
+	OPTION_UID,
+	OPTION_GID,
+	OPTION_RESOURCE_LIMIT,
 };
 
 /*
@@ -66,6 +76,7 @@ int option_vsock(char *text, struct config *config, struct err *err);
 int option_rng(char *text, struct config *config, struct err *err);
 int option_balloon(char *text, struct config *config, struct err *err);
 int option_serial(char *text, struct config *config, struct err *err);
+int option_jail(enum option_jail option, char *text, struct config *config, struct err *err);
 int option_api(enum option_api option, char *text, struct config *config, struct err *err);
 
 /* options_check() - do the options fit together? Fills in what follows from them. */

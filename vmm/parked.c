@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "vmm/routes.h"
 
+/* syscalls: loop: clock_gettime */
+
 /* The timer runs only while something has a deadline. */
 static void set_timer(struct parked_list *list)
 {

@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "vmm/monitor.h"
 
+/* syscalls: loop: clock_gettime */
+
 int route_get_instance(struct route_call *call, struct err *err)
 {
 	static const char *const states[] = {

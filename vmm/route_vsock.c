@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+/* syscalls: start: newfstatat */
+
 /* Smallest and largest guest context identifiers (virtio 1.2 5.10.4). */
 #define CID_MIN 3
 #define CID_MAX 0xfffffffeu
@@ -40,7 +42,8 @@ int route_put_vsock(struct route_call *call, struct err *err)
 	if (!*uds || strlen(uds) > UDS_MAX)
 		return err_set(err, -EINVAL, "vsock: field 'uds_path': '%s' has not 1 to %zu bytes",
 			uds, UDS_MAX);
-	if (lstat(uds, &st) == 0)
+	/* A socket may be one that nobody serves any more, which is seen at the start. */
+	if (lstat(uds, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return err_set(err, -EEXIST, "vsock: field 'uds_path': %s exists already", uds);
 	kept = config_keep(config, uds);
 	if (!kept)

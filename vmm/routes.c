@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* syscalls: loop: close, newfstatat, openat */
+
 static int not_supported(struct route_call *call, struct err *err)
 {
 	return err_set(err, -ENOTSUP, "This is not supported yet.");

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+/* syscalls: loop: clock_gettime */
+
 /* What stands in the ring before each piece. */
 struct entry {
 	uint64_t time_ns;

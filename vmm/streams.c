@@ -9,6 +9,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+/* syscalls: loop: close, recvfrom, sendto, shutdown */
+
 /* Read in one turn of the loop: as much as one of the guest's packets brings. */
 #define CHUNK (64u * 1024)
 /* What a client hasn't taken: one chunk in its frame, or a log and what a time before each line

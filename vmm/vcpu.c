@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "vmm/arch/arch.h"
 #include "vmm/fatal.h"
+#include "vmm/sandbox/seccomp.h"
 #include "vmm/vm.h"
 
 #include <errno.h>
@@ -16,6 +17,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+/*
+ * syscalls: vcpu: ioctl(1 == KVM_RUN); loop: futex, tgkill; start: clone3, close, ioctl, mmap,
+ * munmap, prctl, rt_sigaction, rt_sigprocmask
+ */
 
 /* A vCPU thread calls one or two handlers deep; only touched pages cost memory. */
 #define VCPU_STACK_SIZE (64 * 1024)
@@ -178,6 +184,13 @@ static void *vcpu_thread(void *arg)
 
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	pthread_setname_np(pthread_self(), name);
+	/* Not before the loop is ready for a guest, too. */
+	pthread_mutex_lock(&vcpu->vm->pause.lock);
+	pthread_mutex_unlock(&vcpu->vm->pause.lock);
+	if (vcpu->vm->filtered && seccomp_enter(SECCOMP_VCPU) < 0) {
+		log_error("jail: seccomp: vCPU %u: errno %d", vcpu->index, errno);
+		vcpu_failed(vcpu);
+	}
 	while (vcpu_may_run(vcpu)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
 			/* A kick, or an AP that got its SIPI: look again. */
@@ -215,6 +228,7 @@ int vcpu_start_all(struct vm *vm, struct err *err)
 	sigfillset(&all);
 	fatal_unblock(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_mutex_lock(&vm->pause.lock);
 	for (unsigned int i = 0; i < vm->vcpu_count; i++) {
 		r = pthread_create(&vm->vcpus[i].thread, &attr, vcpu_thread, &vm->vcpus[i]);
 		if (r) {
@@ -225,6 +239,14 @@ int vcpu_start_all(struct vm *vm, struct err *err)
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
+	if (!r && vm->filtered) {
+		r = seccomp_enter(SECCOMP_LOOP);
+		if (r < 0)
+			err_errno(err, -r, "jail: seccomp");
+	}
+	if (r < 0)
+		atomic_store(&vm->end, VM_END_ERROR);
+	pthread_mutex_unlock(&vm->pause.lock);
 	return r;
 }
 

@@ -12,6 +12,8 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
+/* syscalls: loop: close, eventfd2, read, tgkill; vcpu: ioctl(1 == KVM_KVMCLOCK_CTRL), write */
+
 /*
  *     loop: vcpu_pause_all()             vCPU thread
  *       wanted = true, kick ------------> KVM_RUN returns EINTR, what it was doing completed

@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* syscalls: start: close, getuid, ioctl, munmap, openat */
+
 /* The extensions this monitor can't do without, all older than Linux 4.4. */
 static const struct {
 	int cap;

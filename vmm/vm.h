@@ -34,6 +34,7 @@ const char *vm_end_text(enum vm_end end);
  * @ram:	the whole of guest memory as one mapping; RAM above the hole follows RAM below it
  * @mmio, @pio:	built before the first vCPU runs, read-only afterwards
  * @arch:	what else this CPU's machine consists of; private to the architecture
+ * @filtered:	its threads make only the system calls of their kind
  * @end:	VM_RUNNING until the first vm_end()
  *
  * Guest memory and KVM's descriptors are left to the end of the process, which frees them fastest.
@@ -51,6 +52,7 @@ struct vm {
 	struct vcpu *vcpus;
 	unsigned int vcpu_count;
 	struct vcpu_pause pause;
+	bool filtered;
 	_Atomic(enum vm_end) end;
 };
 

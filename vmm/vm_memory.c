@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+/* syscalls: start: close, ioctl, madvise, mmap, munmap, openat, prctl, read */
+
 #define HUGE_PAGE (2ull << 20)
 #define HUGE_PAGES_FREE "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 #define HUGE_PAGES_RESERVED "/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages"

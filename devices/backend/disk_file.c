@@ -10,6 +10,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* syscalls: loop: fallocate, fdatasync, preadv2, pwritev2 */
+
 struct disk_file {
 	struct disk disk;
 	struct disk_host host;

@@ -14,6 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/*
+ * syscalls: loop: close, fcntl(1 == F_GETFL), fcntl(1 == F_SETFL), fcntl(1 == F_OFD_SETLK),
+ * ioctl(1 == BLKGETSIZE64), newfstatat, openat, statx
+ */
+
 /* What direct I/O is sure to be content with where the kernel doesn't tell. */
 #define DIRECT_ALIGN_DEFAULT 4096
 /* Larger blocks than this no guest can use: a page of theirs. */

@@ -11,6 +11,12 @@
 #include <sys/epoll.h>
 
 /*
+ * syscalls: loop: io_uring_enter, io_uring_register(1 == IORING_REGISTER_SYNC_CANCEL),
+ * io_uring_register(1 == IORING_UNREGISTER_RING_FDS), munmap; start: io_uring_register,
+ * io_uring_setup, mmap
+ */
+
+/*
  * Theory of operation
  *
  *     start: a submission entry; nothing is told to the kernel
@@ -230,15 +236,45 @@ static const struct disk_ops disk_uring_ops = {
 	.free = disk_uring_free,
 };
 
+/*
+ * What a ring may do: the kernel does it without asking a filter of system calls, so whoever had
+ * taken over this process could do anything through a ring without bounds (Linux 5.10).
+ */
+static int ring_restrict(struct io_uring *ring)
+{
+	static const uint8_t ops[] = {IORING_OP_READ, IORING_OP_READV, IORING_OP_WRITE,
+		IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE};
+	static const uint8_t registers[] = {IORING_REGISTER_SYNC_CANCEL, IORING_REGISTER_RING_FDS,
+		IORING_UNREGISTER_RING_FDS, IORING_REGISTER_ENABLE_RINGS};
+	struct io_uring_restriction allowed[ARRAY_SIZE(ops) + ARRAY_SIZE(registers)] = {0};
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+		allowed[n++] = (struct io_uring_restriction){
+			.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = ops[i]};
+	for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
+		allowed[n++] = (struct io_uring_restriction){
+			.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = registers[i]};
+	return io_uring_register_restrictions(ring, allowed, n);
+}
+
 /* With what makes a ring of one thread cheaper, as far as the kernel knows it (Linux 6.0). */
 static int ring_init(struct io_uring *ring)
 {
 	int r = io_uring_queue_init(RING_ENTRIES, ring,
 		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CLAMP |
-			IORING_SETUP_SUBMIT_ALL);
+			IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED);
 
 	if (r == -EINVAL)
-		r = io_uring_queue_init(RING_ENTRIES, ring, IORING_SETUP_CLAMP);
+		r = io_uring_queue_init(
+			RING_ENTRIES, ring, IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED);
+	if (r < 0)
+		return r;
+	r = ring_restrict(ring);
+	if (!r)
+		r = io_uring_enable_rings(ring);
+	if (r < 0)
+		io_uring_queue_exit(ring);
 	return r;
 }
 

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/random.h>
 
+/* syscalls: loop: getrandom */
+
 /* GRND_NONBLOCK only matters until the generator is ready, once after the host's start. */
 static int host_fill(struct entropy *entropy, void *data, size_t len)
 {

@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+/* syscalls: loop: close, recvmsg, sendmsg; start: connect, fcntl, getsockopt, socket */
+
 /*
  * Theory of operation
  *

@@ -18,6 +18,11 @@
 #include <sys/socket.h>
 
 /*
+ * syscalls: loop: close, ioctl(1 == TUNSETOFFLOAD), ioctl(1 == TUNSETQUEUE), readv, writev; start:
+ * fcntl, ioctl, openat, socket
+ */
+
+/*
  * Theory of operation
  *
  * Each queue pair is a descriptor of the same tap device: one read is one frame with its header,

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* syscalls: loop: close, socketpair(0 == AF_UNIX); start: getsockopt */
+
 /* A connection's message: le32 port. */
 #define STREAM_FD_MESSAGE 4
 

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* syscalls: loop: close, socketpair(0 == AF_UNIX) */
+
 struct stream_local {
 	struct stream_backend backend;
 	struct stream_backend *other;

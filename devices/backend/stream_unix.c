@@ -4,6 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/listener.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "devices/backend/stream.h"
 
@@ -19,6 +21,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/*
+ * syscalls: loop: accept4, close, connect, fcntl(1 == F_DUPFD_CLOEXEC), recvfrom, sendto,
+ * socket(0 == AF_UNIX)
+ */
 
 /*
  * Theory of operation
@@ -38,7 +45,6 @@
 /* Longest line, newline included, as in Firecracker. */
 #define UNIX_LINE_MAX 32
 #define UNIX_GREETERS_MAX 64
-#define UNIX_BACKLOG 128
 
 struct unix_greeter {
 	struct stream_unix *su;
@@ -58,13 +64,15 @@ struct unix_listener {
 	struct loop_source src;
 	int fd;
 	bool seqpacket;
-	struct sockaddr_un addr;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct listener_id id;
 };
 
 /*
  * struct stream_unix - the backend
  * @spare_fd:	or -1
  * @greeters:	oldest first
+ * @told:	of a socket that the guest asked for and the monitor may not connect to
  */
 struct stream_unix {
 	struct stream_backend backend;
@@ -74,6 +82,7 @@ struct stream_unix {
 	int spare_fd;
 	unsigned int greeter_count;
 	struct unix_greeters greeters;
+	bool told;
 };
 
 static struct stream_unix *to_unix(struct stream_backend *sb)
@@ -213,12 +222,12 @@ static int unix_start(struct stream_backend *sb)
 
 static int unix_connect(struct stream_backend *sb, uint32_t port, bool seqpacket)
 {
-	const struct stream_unix *su = to_unix(sb);
+	struct stream_unix *su = to_unix(sb);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int CLEANUP_FD fd = -1;
 	int n;
 
-	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_%u", su->stream.addr.sun_path, port);
+	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_%u", su->stream.path, port);
 	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX,
@@ -226,8 +235,16 @@ static int unix_connect(struct stream_backend *sb, uint32_t port, bool seqpacket
 	if (fd < 0)
 		return -errno;
 	/* A UNIX socket connects at once, or not: EAGAIN is a listener that is swamped. */
-	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		n = -errno;
+		if (n == -EACCES && !su->told) {
+			su->told = true;
+			log_warn("vsock: %s: not permitted to user %u, which this microVM is (see "
+				 "--uid)",
+				addr.sun_path, geteuid());
+		}
+		return n;
+	}
 	return TAKE_FD(fd);
 }
 
@@ -248,7 +265,7 @@ static void listener_fini(struct unix_listener *listener)
 		return;
 	loop_del(listener->su->loop, &listener->src);
 	close(listener->fd);
-	unlink(listener->addr.sun_path);
+	listener_remove(listener->path, &listener->id);
 }
 
 static void unix_free(struct stream_backend *sb)
@@ -276,31 +293,15 @@ static const struct stream_backend_ops stream_unix_ops = {
 static int listener_init(
 	struct unix_listener *listener, const char *path, const char *suffix, struct err *err)
 {
-	struct sockaddr_un *addr = &listener->addr;
 	int type = listener->seqpacket ? SOCK_SEQPACKET : SOCK_STREAM;
-	int CLEANUP_FD fd = -1;
-	size_t max = sizeof(addr->sun_path) - 1 - strlen(suffix);
+	size_t max = sizeof(listener->path) - 1 - strlen(suffix);
 
 	if (!*path || strlen(path) > max)
 		return err_set(err, -ENAMETOOLONG,
 			"vsock socket %s: path must have 1 to %zu characters", path, max);
-	addr->sun_family = AF_UNIX;
-	snprintf(addr->sun_path, sizeof(addr->sun_path), "%s%s", path, suffix);
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_errno(err, errno, "vsock socket %s", addr->sun_path);
-	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0) {
-		if (errno == EADDRINUSE)
-			return err_set(err, -EADDRINUSE, "vsock socket %s: exists already",
-				addr->sun_path);
-		return err_errno(err, errno, "vsock socket %s: can't be made", addr->sun_path);
-	}
-	if (listen(fd, UNIX_BACKLOG) < 0) {
-		unlink(addr->sun_path);
-		return err_errno(err, errno, "vsock socket %s: can't listen", addr->sun_path);
-	}
-	listener->fd = TAKE_FD(fd);
-	return 0;
+	snprintf(listener->path, sizeof(listener->path), "%s%s", path, suffix);
+	listener->fd = listener_open("vsock socket", listener->path, type, &listener->id, err);
+	return listener->fd < 0 ? listener->fd : 0;
 }
 
 int stream_unix_new(struct loop *loop, const char *path, bool seqpacket,

@@ -10,8 +10,8 @@ import time
 
 from api import Prober
 from group_net import Tap
-from harness import (DEADLINE, EMULATED, END_DEADLINE, LONG_DEADLINE, PATIENCE, TOP, VMM, WorkDir, check, equal, finish,
-                     start, wait_for)
+from harness import (DEADLINE, EMULATED, END_DEADLINE, LONG_DEADLINE, PATIENCE, TOP, VMM, WorkDir, check, equal,
+                     finish, listen, start, wait_for)
 
 GUESTS = os.path.join(TOP, "build", "release", "tests", "guest")
 ECHO_PORT, DEAF_PORT = 7000, 7001
@@ -39,9 +39,7 @@ class Echo:
     """The host's end of the guest's vsock connections: what comes goes back."""
 
     def __init__(self, path):
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen(64)
+        self.listener = listen(path, backlog=64)
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -127,9 +125,7 @@ class Attack:
         self.disks = [make_disk(os.path.join(work, "disk0")), make_disk(os.path.join(work, "disk1"))]
         self.echo = Echo(f"{self.uds}_{ECHO_PORT}")
         # Whoever connects there waits for ever.
-        self.deaf = socket.socket(socket.AF_UNIX)
-        self.deaf.bind(f"{self.uds}_{DEAF_PORT}")
-        self.deaf.listen(2048)
+        self.deaf = listen(f"{self.uds}_{DEAF_PORT}", backlog=2048)
         self.wire = Wire(os.path.join(work, "wire"))
         self.begin = time.monotonic()
         self.process = start(

@@ -11,7 +11,7 @@ import zlib
 
 from api import Api
 from guest import CMDLINE, VSOCK_INIT, initramfs, start_vmm
-from harness import (DEADLINE, END_DEADLINE, Failed, WorkDir, check, equal, finish, match, read_until, short,
+from harness import (DEADLINE, END_DEADLINE, Failed, WorkDir, check, equal, finish, listen, match, read_until, short,
                      wait_for)
 
 STREAM_PORT = 5000
@@ -115,10 +115,8 @@ def summed(sock):
 
 
 def listener(vm, port, kind=socket.SOCK_STREAM):
-    sock = socket.socket(socket.AF_UNIX, kind)
+    sock = listen(f"{vm.path}_{port}", kind, 1100)
     sock.settimeout(DEADLINE)
-    sock.bind(f"{vm.path}_{port}")
-    sock.listen(1100)
     return sock
 
 

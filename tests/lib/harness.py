@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -270,6 +271,15 @@ class WorkDir:
 
     def __exit__(self, *_):
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def listen(path, kind=socket.SOCK_STREAM, backlog=128):
+    """A listening UNIX socket that a jailed monitor, another user than we are, may connect to."""
+    sock = socket.socket(socket.AF_UNIX, kind)
+    sock.bind(path)
+    os.chmod(path, 0o777)
+    sock.listen(backlog)
+    return sock
 
 
 def tree(path):

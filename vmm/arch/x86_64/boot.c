@@ -19,6 +19,8 @@
 #include <elf.h>
 #include <string.h>
 
+/* syscalls: start: close */
+
 /*
  * Theory of operation
  *

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+/* syscalls: start: ioctl */
+
 #define CPUID_SIZE (sizeof(struct kvm_cpuid2) + CPUID_ENTRIES_MAX * sizeof(struct kvm_cpuid_entry2))
 
 #define LEAF1_ECX_DTES64 (1u << 2)

@@ -13,6 +13,8 @@
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
+/* syscalls: loop, vcpu: ioctl(1 == KVM_SET_GSI_ROUTING); start: ioctl */
+
 static_assert(IRQCHIP_GSI_SLOTS + ARCH_SLOTS_MAX == IOAPIC_PINS_MAX, "a pin for each slot");
 static_assert(LAYOUT_GSI_EVENTS < IRQCHIP_GSI_SLOTS && LAYOUT_GSI_COM1 < IRQCHIP_GSI_SLOTS,
 	"no pin has two uses");

@@ -17,6 +17,8 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 
+/* syscalls: loop: getrandom; start: close, eventfd2, ioctl */
+
 #define SLEEP_ENABLE (1u << 5)
 #define SLEEP_TYPE_SHIFT 2
 #define SLEEP_TYPE_MASK 7u

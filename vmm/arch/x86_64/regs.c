@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+/* syscalls: start: ioctl */
+
 #define CR0_PE (1ull << 0)
 #define CR0_ET (1ull << 4)
 #define CR0_PG (1ull << 31)

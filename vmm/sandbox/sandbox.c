@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// The jail: the order of its stages.
+#include "vmm/sandbox/sandbox.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "vmm/sandbox/seccomp.h"
+#include "vmm/sandbox/stages.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * All that the monitor works with is open when the machine is built: KVM, disks, tap, sockets,
+ * logs, the kernel's and the initrd's pages. From there on it needs no name of the host's. So each
+ * stage takes away what nothing needs any more, and stands where it does because
+ *
+ *     inherited    what the caller left open by accident. First of all, while the numbers that the
+ *                  command line names are the only ones open.
+ *     uid          an ID of its own, so that a monitor that breaks out of all below meets no file,
+ *                  process or key of another VM's, nor of root's. It is chosen while the lock file
+ * can be opened, and put on once root has no more to do: see namespaces. namespaces   no mount,
+ * network interface, semaphore, host name or cgroup of the host's is seen. As root they are made as
+ * root and the user namespace last, so that they don't belong to it and nobody in it has a right to
+ * them. Without root the user namespace is what gives the right to make the others, so all come at
+ * once. root         an empty read-only file system. It needs a mount namespace, and the right to
+ * mount. capabilities of the user namespace, all of which its maker has. None of the stages above
+ * works without, none of those below needs any. landlock     the file system a second time, by
+ * another part of the kernel, and what namespaces leave open: signals to, and abstract sockets of,
+ * others. Needs no_new_privs. limits       descriptors, threads, file size; no core dump and no
+ * debugger: the guest's memory is not to be had from outside. After the user namespace, whose maps
+ * are written through /proc, which is closed with this. seccomp      the few system calls that are
+ * left: last, for all above are system calls. The loop's filter is put on when the vCPUs' threads
+ * are there, since making threads is none of them; each vCPU's by itself before its first KVM_RUN.
+ *
+ * A process ID namespace is missing: it is for children, of which the monitor has none, and it may
+ * not fork. Who starts it can put it into one.
+ */
+
+/* What outlives execve() without being asked to, between @from and @to. Return: 0 or -errno. */
+static int close_between(unsigned int from, unsigned int to)
+{
+	if (from > to)
+		return 0;
+	return syscall(SYS_close_range, from, to, 0) < 0 ? -errno : 0;
+}
+
+static void note(int *fds, unsigned int *count, int fd)
+{
+	unsigned int i = *count;
+
+	if (fd <= STDERR_FILENO)
+		return;
+	for (; i > 0 && fds[i - 1] > fd; i--)
+		fds[i] = fds[i - 1];
+	fds[i] = fd;
+	++*count;
+}
+
+int sandbox_close_inherited(const struct config *config, struct err *err)
+{
+	/* In ascending order. */
+	int fds[CONFIG_DISKS_MAX + CONFIG_NETS_MAX * CONFIG_NET_PAIRS_MAX + CONFIG_API_FDS_MAX + 4];
+	unsigned int count = 0, from = STDERR_FILENO + 1;
+	int r = 0;
+
+	note(fds, &count, config->events_fd);
+	note(fds, &count, config->serial.kind == CONFIG_SERIAL_FD ? config->serial.fd : -1);
+	note(fds, &count, config->vsock.fd);
+	note(fds, &count, config->api.container_fd);
+	for (unsigned int i = 0; i < config->api.fd_count; i++)
+		note(fds, &count, config->api.fds[i]);
+	for (unsigned int i = 0; i < config->disk_count; i++)
+		note(fds, &count, config->disks[i].path ? -1 : config->disks[i].fd);
+	for (unsigned int i = 0; i < config->net_count; i++)
+		for (unsigned int n = 0; n < config->nets[i].fd_count; n++)
+			note(fds, &count, config->nets[i].fds[n]);
+	for (unsigned int i = 0; i < count && !r; i++) {
+		r = close_between(from, (unsigned int)fds[i] - 1);
+		from = (unsigned int)fds[i] + 1;
+	}
+	if (!r)
+		r = close_between(from, UINT_MAX);
+	return r < 0 ? err_errno(err, -r, "jail: closing inherited descriptors") : 0;
+}
+
+/* Return: @path, or an absolute one that @config keeps; NULL for lack of memory, or of a place to
+ * be. */
+static const char *make_absolute(struct config *config, const char *path)
+{
+	char text[CONFIG_JAIL_PATH_MAX];
+	size_t len;
+
+	if (*path == '/')
+		return path;
+	if (!getcwd(text, sizeof(text)))
+		return NULL;
+	len = strlen(text);
+	if ((size_t)snprintf(text + len, sizeof(text) - len, "/%s", path) >= sizeof(text) - len) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	return config_keep(config, text);
+}
+
+/* Of the directory in which the guest's connections meet their listeners. */
+static int grant_sockets(struct config *config, struct err *err)
+{
+	struct config_jail *jail = &config->jail;
+	const char *uds = config->vsock.uds;
+	const char *slash = uds ? strrchr(uds, '/') : NULL;
+	char dir[CONFIG_JAIL_PATH_MAX] = ".";
+	const char *kept;
+
+	if (!uds)
+		return 0;
+	if (slash)
+		snprintf(dir, sizeof(dir), "%.*s", slash == uds ? 1 : (int)(slash - uds), uds);
+	if (jail->grant_count == CONFIG_JAIL_GRANTS_MAX)
+		return err_set(err, -EINVAL, "jail: granting %s: more than %d directories", dir,
+			CONFIG_JAIL_GRANTS_MAX);
+	kept = config_keep(config, dir);
+	if (!kept)
+		return err_set(err, -ENOMEM, "jail: out of memory");
+	jail->grants[jail->grant_count++] =
+		(struct config_jail_grant){.path = kept, .sockets = true};
+	return 0;
+}
+
+static int settle_grants(struct config *config, struct err *err)
+{
+	struct config_jail *jail = &config->jail;
+	int r = grant_sockets(config, err);
+
+	for (unsigned int i = 0; i < jail->grant_count && !r; i++) {
+		const char *path = make_absolute(config, jail->grants[i].path);
+
+		if (!path)
+			r = err_errno(err, errno, "jail: granting %s", jail->grants[i].path);
+		else
+			jail->grants[i].path = path;
+	}
+	return r;
+}
+
+/* @r: of the stage. Return: 0 if it is in place or may be missing. */
+static int settle(struct sandbox *sandbox, const struct config_jail *config,
+	enum config_jail_layer layer, int r, struct err *err)
+{
+	char why[ERR_MSG_MAX];
+
+	if (!r)
+		sandbox->layers |= 1u << layer;
+	if (r != -ENOTSUP)
+		return r;
+	if (config->without & 1u << layer) {
+		log_warn("%s: going on without, as --jail-without %s allows", err->msg,
+			config_jail_layers[layer]);
+		return 0;
+	}
+	memcpy(why, err->msg, sizeof(why));
+	return err_set(
+		err, r, "%s; with --jail-without %s it goes on", why, config_jail_layers[layer]);
+}
+
+/* Started by root: everything as root, and then be nobody. */
+static int leave_root(struct sandbox *sandbox, const struct config_jail *config, struct err *err)
+{
+	int r = 0;
+
+	sandbox->uid = config->uid;
+	if (!config->uid_given)
+		r = stage_uid_take(&sandbox->uid, &sandbox->lock_fd, err);
+	sandbox->gid = config->gid_given ? config->gid : sandbox->uid;
+	if (!r)
+		r = stage_namespaces(err);
+	if (!r)
+		r = stage_root(config, err);
+	if (!r)
+		r = stage_become(sandbox->uid, sandbox->gid, err);
+	return r;
+}
+
+static int check_user(const struct config_jail *config, struct err *err)
+{
+	if (config->uid_given && config->uid != geteuid())
+		return err_set(
+			err, -EPERM, "--uid %u: only root can become another user", config->uid);
+	if (config->gid_given && config->gid != getegid())
+		return err_set(
+			err, -EPERM, "--gid %u: only root can become another group", config->gid);
+	return 0;
+}
+
+/* Started by a user: a namespace in which it may do the same. */
+static int leave_user(
+	struct sandbox *sandbox, const struct config_jail *config, int process, struct err *err)
+{
+	int r = check_user(config, err);
+
+	sandbox->uid = geteuid();
+	sandbox->gid = getegid();
+	if (r < 0)
+		return r;
+	r = settle(
+		sandbox, config, CONFIG_JAIL_USERNS, stage_user_namespace(process, true, err), err);
+	if (!r && sandbox->layers & 1u << CONFIG_JAIL_USERNS)
+		r = stage_root(config, err);
+	return r;
+}
+
+int sandbox_enter(struct sandbox *sandbox, struct config *config, struct err *err)
+{
+	const struct config_jail *jail = &config->jail;
+	int CLEANUP_FD process = -1;
+	int r;
+
+	if (jail->off)
+		return 0;
+	r = settle_grants(config, err);
+	if (r < 0)
+		return r;
+	/* Of no use any more when there is no /proc. */
+	process = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process < 0)
+		return err_errno(err, errno, "jail: /proc/self");
+	/* The time zone is read from a file when it is first used. */
+	tzset();
+	if (geteuid() == 0) {
+		r = leave_root(sandbox, jail, err);
+		if (!r)
+			r = settle(sandbox, jail, CONFIG_JAIL_USERNS,
+				stage_user_namespace(process, false, err), err);
+	} else {
+		r = leave_user(sandbox, jail, process, err);
+	}
+	if (!r)
+		r = stage_capabilities(err);
+	if (!r)
+		r = settle(sandbox, jail, CONFIG_JAIL_LANDLOCK, stage_landlock(jail, err), err);
+	if (!r)
+		r = stage_limits(config, err);
+	if (!r && !jail->no_seccomp)
+		r = settle(sandbox, jail, CONFIG_JAIL_SECCOMP, seccomp_prepare(err), err);
+	if (r < 0)
+		return r;
+	sandbox->jailed = true;
+	log_info("jailed as user %u, group %u", sandbox->uid, sandbox->gid);
+	return 0;
+}

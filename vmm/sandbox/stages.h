@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stages of the jail; what calls them and in which order is sandbox.c's.
+#pragma once
+
+#include "vmm/config.h"
+
+#include <sys/types.h>
+
+struct err;
+
+/*
+ * Each returns 0 or -errno with @err set. Where the host lacks what it needs, the code is -ENOTSUP
+ * and nothing has been changed.
+ * Context: loop thread, while there is no other.
+ */
+
+/*
+ * stage_uid_take() - find a user ID that no other VM has
+ * @ret_uid:	of the range CONFIG_JAIL_UID_FIRST ff.
+ * @ret_fd:	to be kept open: the ID is taken while it is
+ */
+int stage_uid_take(uid_t *ret_uid, int *ret_fd, struct err *err);
+
+/* stage_become() - be @uid and @gid, without further groups. Needs root. */
+int stage_become(uid_t uid, gid_t gid, struct err *err);
+
+/* stage_namespaces() - be alone in new mount, network, IPC, UTS and cgroup namespaces. Needs root.
+ */
+int stage_namespaces(struct err *err);
+
+/*
+ * stage_user_namespace() - be in a new user namespace, in which there is but this user
+ * @process:	descriptor of /proc/self
+ * @others:	and in new namespaces of the other kinds, which belong to it
+ *
+ * The process has all capabilities in there.
+ */
+int stage_user_namespace(int process, bool others, struct err *err);
+
+/*
+ * stage_root() - see an empty, read-only file system
+ * @config:	what is in it nevertheless
+ *
+ * Needs a mount namespace of its own and the right to mount in it.
+ */
+int stage_root(const struct config_jail *config, struct err *err);
+
+/* stage_capabilities() - none, and no way to one: bounding set, ambient, no_new_privs. */
+int stage_capabilities(struct err *err);
+
+/* stage_landlock() - no file system, no network, no signals to others; @config: the exceptions. */
+int stage_landlock(const struct config_jail *config, struct err *err);
+
+/* stage_limits() - resource limits; @config: the whole VM's. And no core, no ptrace. */
+int stage_limits(const struct config *config, struct err *err);
