@@ -149,6 +149,8 @@ static int run_container(struct run *run)
 		.passt_fd = run->passt.vm_fd,
 		.tap = options->network.kind == NETWORK_TAP ? options->network.tap : NULL,
 		.mac = options->network.interface.mac,
+		.no_jail = options->no_jail,
+		.jail_without = options->jail_without,
 	};
 	struct container_config config = {
 		.vm = &vm,

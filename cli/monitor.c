@@ -158,6 +158,12 @@ static void monitor_args(struct monitor_args *args, const struct monitor_config 
 		args_net(args, config->mac, "passtfd=%d", CHILD_FD_FIRST + CHILD_PASST);
 	else if (config->tap)
 		args_net(args, config->mac, "tap=%s", config->tap);
+	if (config->no_jail)
+		args_add(args, "--no-jail", NULL);
+	if (config->jail_without)
+		args_add(args, "--jail-without", config->jail_without);
+	/* Also one that doesn't look at its connections, for it was stopped. */
+	args_add(args, "--die-with-parent", NULL);
 	args_addf(args, "--serial", "fd=%d", CHILD_FD_FIRST + CHILD_CONSOLE);
 	args_addf(args, "--container", "fd=%d", CHILD_FD_FIRST + CHILD_CONTAINER);
 	for (int i = CHILD_CLIENTS; i < CHILD_CLIENTS + MONITOR_CLIENTS; i++)

@@ -52,6 +52,7 @@ enum monitor_client {
  * @passt_fd:		socket to passt, borrowed; -1 for none
  * @tap:		name of a tap interface, or NULL; not together with @passt_fd
  * @mac:		of the guest's interface, where there is one
+ * @no_jail, @jail_without: hull-vmm's options
  */
 struct monitor_config {
 	const char *program;
@@ -66,6 +67,8 @@ struct monitor_config {
 	int passt_fd;
 	const char *tap;
 	const uint8_t *mac;
+	bool no_jail;
+	const char *jail_without;
 };
 
 /*

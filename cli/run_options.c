@@ -178,6 +178,13 @@ static const struct option_row rows[] = {
 	{0, "dns-search", "DOMAIN", "Search domain for names.", set_dns_search, FIELD(network)},
 	{0, "add-host", "NAME:ADDRESS", "Add a line to the container's /etc/hosts.", set_add_host,
 		FIELD(network)},
+	{0, "jail-without", "LAYER[,LAYER]...",
+		"Go on where the host lacks one of the jail's layers: userns, landlock, seccomp.",
+		set_path, FIELD(jail_without)},
+	{0, "no-jail", NULL,
+		"Let the monitor keep the rights of whoever starts it: a guest that breaks out of "
+		"it has them.",
+		option_flag, FIELD(no_jail)},
 	{0, "kernel", "FILE", "Boot this kernel.", set_path, FIELD(kernel)},
 	{0, "start-timeout", "SECONDS",
 		"Give up when the command hasn't started after this time (default: 60).",

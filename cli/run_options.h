@@ -26,6 +26,7 @@ struct err;
  * @env, @file_env:	entries of -e and of --env-file; the former win
  * @entrypoint:		NULL if not given; "" takes the image's away
  * @hostname, @name:	NULL if not given
+ * @jail_without:	as the user wrote it, or NULL; hull-vmm reads it
  * @memory:		bytes
  * @disk:		bytes, or 0 for a writable layer in memory
  * @start_timeout_s:	seconds, 0 only before the defaults are set
@@ -44,10 +45,12 @@ struct run_options {
 	const char *name;
 	const char *kernel;
 	const char *store;
+	const char *jail_without;
 	struct network network;
 	bool interactive;
 	bool tty;
 	bool read_only;
+	bool no_jail;
 	bool rm;
 	bool timing;
 	bool help;

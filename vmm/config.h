@@ -200,6 +200,7 @@ struct config_jail_grant {
 /*
  * struct config_jail - what the monitor gives up before the guest's first instruction
  * @off:	nothing
+ * @die_with_parent: also then
  * @no_seccomp:	no filter of system calls
  * @without:	of enum config_jail_layer, a bit each: may be missing if the host lacks it
  * @uid, @gid:	to be, if @uid_given and @gid_given; otherwise of the range, or unchanged without root
@@ -207,6 +208,7 @@ struct config_jail_grant {
  */
 struct config_jail {
 	bool off;
+	bool die_with_parent;
 	bool no_seccomp;
 	unsigned int without;
 	bool uid_given, gid_given;

@@ -91,6 +91,9 @@ int option_jail(enum option_jail option, char *text, struct config *config, stru
 	struct config_jail *jail = &config->jail;
 
 	switch (option) {
+	case OPTION_DIE_WITH_PARENT:
+		jail->die_with_parent = true;
+		return 0;
 	case OPTION_NO_JAIL:
 		jail->off = true;
 		return 0;

@@ -70,6 +70,7 @@ static const struct option options[] = {
 	{"start-time-us", required_argument, NULL, OPTION_START_TIME},
 	{"start-time-cpu-us", required_argument, NULL, OPTION_START_CPU},
 	{"parent-cpu-time-us", required_argument, NULL, OPTION_PARENT_CPU},
+	{"die-with-parent", no_argument, NULL, OPTION_DIE_WITH_PARENT},
 	{"no-jail", no_argument, NULL, OPTION_NO_JAIL},
 	{"no-seccomp", no_argument, NULL, OPTION_NO_SECCOMP},
 	{"jail-without", required_argument, NULL, OPTION_JAIL_WITHOUT},
@@ -174,6 +175,7 @@ void options_usage(void)
 	      "                     go on where the host lacks userns, landlock or seccomp\n"
 	      "  --no-jail          give up no rights at all; --no-seccomp: but the filters of\n"
 	      "                     system calls\n"
+	      "  --die-with-parent  end when the process that started this one ends\n"
 	      "  --events-fd N      write start-up phases and the end there, a line each\n"
 	      "  --log-level LEVEL  error, warn, info or debug (default: warn)\n"
 	      "  --help, --version\n"
@@ -247,6 +249,7 @@ static int parse_option(int option, char *text, struct config *config, struct er
 			return err_set(err, r, "--log-level: unknown level '%s'", text);
 		config->log_level = (enum log_level)r;
 		return 0;
+	case OPTION_DIE_WITH_PARENT:
 	case OPTION_NO_JAIL:
 	case OPTION_NO_SECCOMP:
 	case OPTION_JAIL_WITHOUT:

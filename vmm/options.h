@@ -40,7 +40,8 @@ enum option_api {
 
 /* Those of option_jail.c. */
 enum option_jail {
-	OPTION_NO_JAIL = 768,
+	OPTION_DIE_WITH_PARENT = 768,
+	OPTION_NO_JAIL,
 	OPTION_NO_SECCOMP,
 	OPTION_JAIL_WITHOUT,
 	OPTION_GRANT,

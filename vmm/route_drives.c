@@ -148,6 +148,21 @@ static int change_file(
 	return r < 0 ? err_errno(err, -r, "drive '%s': %s", disk->id, path) : 0;
 }
 
+static int check_new_file(
+	const struct monitor *monitor, const char *path, bool read_only, struct err *err)
+{
+	int r = route_check_file("drive", path, read_only, true, err);
+	char why[ERR_MSG_MAX];
+
+	if (!r || !monitor->sandbox.jailed)
+		return r;
+	memcpy(why, err->msg, sizeof(why));
+	return err_set(err, r,
+		"%s; the microVM is jailed and opens only files that its user may open, in "
+		"directories named by --grant",
+		why);
+}
+
 int route_patch_drive(struct route_call *call, struct err *err)
 {
 	struct monitor *monitor = call->monitor;
@@ -173,7 +188,7 @@ int route_patch_drive(struct route_call *call, struct err *err)
 	rate = disk->rate;
 	r = route_read_rate("drive: rate_limiter", limiter, &rate, err);
 	if (!r && path)
-		r = route_check_file("drive", path, disk->read_only, true, err);
+		r = check_new_file(monitor, path, disk->read_only, err);
 	if (!r && path && !(kept = config_keep(config, path)))
 		r = err_set(err, -ENOMEM, "drive '%s': out of memory", id);
 	if (r < 0)

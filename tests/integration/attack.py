@@ -252,11 +252,11 @@ def attack(name, *options, codes=(0,), timeout=LONG_DEADLINE, **kwargs):
         return Attack(work, name, *options, **kwargs).finish(codes, timeout)
 
 
-def attack_on_a_tap(**kwargs):
+def attack_on_a_tap(*options, **kwargs):
     """Its kernel believes no header, either. The device before it is that of every attack."""
     with Tap("tap9", "multi_queue") as tap:
         wire = TapWire(tap)
         try:
-            attack("net", "--net", f"tap={tap},queues=2,mtu=1500", **kwargs)
+            attack("net", "--net", f"tap={tap},queues=2,mtu=1500", *options, **kwargs)
         finally:
             wire.close()

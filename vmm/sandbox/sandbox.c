@@ -10,8 +10,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -218,15 +220,32 @@ static int leave_user(
 	return r;
 }
 
-int sandbox_enter(struct sandbox *sandbox, struct config *config, struct err *err)
+/* A change of user takes the signal back, so it is asked for when there is no more to come. */
+static int tie_to_parent(struct err *err)
+{
+	pid_t parent = getppid();
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return err_errno(err, errno, "jail: --die-with-parent");
+	if (getppid() != parent)
+		return err_set(err, -ESRCH, "jail: --die-with-parent: the parent has ended");
+	return 0;
+}
+
+/* /proc/PID/environ shows what the process was started with, which may be somebody's secrets. */
+static void blank_environment(void)
+{
+	for (char **entry = environ; entry && *entry; entry++)
+		explicit_bzero(*entry, strlen(*entry));
+	environ = NULL;
+}
+
+static int give_up(struct sandbox *sandbox, struct config *config, struct err *err)
 {
 	const struct config_jail *jail = &config->jail;
 	int CLEANUP_FD process = -1;
-	int r;
+	int r = settle_grants(config, err);
 
-	if (jail->off)
-		return 0;
-	r = settle_grants(config, err);
 	if (r < 0)
 		return r;
 	/* Of no use any more when there is no /proc. */
@@ -235,6 +254,7 @@ int sandbox_enter(struct sandbox *sandbox, struct config *config, struct err *er
 		return err_errno(err, errno, "jail: /proc/self");
 	/* The time zone is read from a file when it is first used. */
 	tzset();
+	blank_environment();
 	if (geteuid() == 0) {
 		r = leave_root(sandbox, jail, err);
 		if (!r)
@@ -256,4 +276,13 @@ int sandbox_enter(struct sandbox *sandbox, struct config *config, struct err *er
 	sandbox->jailed = true;
 	log_info("jailed as user %u, group %u", sandbox->uid, sandbox->gid);
 	return 0;
+}
+
+int sandbox_enter(struct sandbox *sandbox, struct config *config, struct err *err)
+{
+	int r = config->jail.off ? 0 : give_up(sandbox, config, err);
+
+	if (!r && config->jail.die_with_parent)
+		r = tie_to_parent(err);
+	return r;
 }

@@ -20,8 +20,8 @@
 #include "filters.h"
 
 /*
- * What the C library does by itself: memory, locks, the end of a thread and of the process, the return
- * from a signal's handler, a wait that was interrupted.
+ * What the C library does by itself: memory, locks, the end of a thread and of the process, the
+ * return from a signal's handler, a wait that was interrupted.
  */
 /*
  * syscalls: loop, vcpu: brk, clock_gettime, exit, exit_group, futex, getpid, gettid,
