@@ -14,7 +14,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* syscalls: loop, vcpu: clock_gettime, write; start: close, newfstatat, openat */
+/*
+ * syscalls: loop: close, newfstatat, openat; loop, vcpu: clock_gettime, prctl(0 == PR_GET_NAME), write
+ */
 
 #define LINE_MAX_LEN 1280
 

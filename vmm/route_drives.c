@@ -148,12 +148,17 @@ static int change_file(
 	return r < 0 ? err_errno(err, -r, "drive '%s': %s", disk->id, path) : 0;
 }
 
-static int check_new_file(
-	const struct monitor *monitor, const char *path, bool read_only, struct err *err)
+/* The file that is open already is looked at anew through its descriptor. */
+static int check_new_file(const struct monitor *monitor, const struct config_disk *disk,
+	const char *path, struct err *err)
 {
-	int r = route_check_file("drive", path, read_only, true, err);
+	bool same = disk->path && !strcmp(path, disk->path);
 	char why[ERR_MSG_MAX];
+	int r;
 
+	if (same && monitor->sandbox.jailed)
+		return 0;
+	r = route_check_file("drive", path, disk->read_only, true, err);
 	if (!r || !monitor->sandbox.jailed)
 		return r;
 	memcpy(why, err->msg, sizeof(why));
@@ -188,7 +193,7 @@ int route_patch_drive(struct route_call *call, struct err *err)
 	rate = disk->rate;
 	r = route_read_rate("drive: rate_limiter", limiter, &rate, err);
 	if (!r && path)
-		r = check_new_file(monitor, path, disk->read_only, err);
+		r = check_new_file(monitor, disk, path, err);
 	if (!r && path && !(kept = config_keep(config, path)))
 		r = err_set(err, -ENOMEM, "drive '%s': out of memory", id);
 	if (r < 0)

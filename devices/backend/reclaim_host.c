@@ -9,7 +9,10 @@
 #include <assert.h>
 #include <sys/mman.h>
 
-/* syscalls: loop: madvise(2 == MADV_DONTNEED), mmap(2 & PROT_EXEC == 0) */
+/*
+ * syscalls: loop: madvise(2 == MADV_DONTDUMP), madvise(2 == MADV_DONTNEED),
+ * mmap(2 & PROT_EXEC == 0)
+ */
 
 /* Addresses [start, end). */
 struct span {

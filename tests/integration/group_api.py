@@ -77,7 +77,7 @@ def test_ctrl_alt_del():
 
 
 def test_disks_and_config():
-    with WorkDir() as work, Vmm(work) as vmm:
+    with WorkDir() as work, Vmm(work, "--grant", f"{work},rw") as vmm:
         for name in ("root", "data"):
             with open(os.path.join(work, name), "wb") as file:
                 file.truncate(1 << 20)
@@ -102,6 +102,10 @@ def test_disks_and_config():
         vmm.ok("PATCH", "/drives/data", {"drive_id": "data", "path_on_host": data})
         with open(os.path.join(work, "other"), "wb") as file:
             file.truncate(4 << 20)
+        other = {"drive_id": "data", "path_on_host": os.path.join(work, "other")}
+        # Root's: the jailed monitor is another user.
+        vmm.fault("Permission denied.*--grant", "PATCH", "/drives/data", other)
+        os.chmod(os.path.join(work, "other"), 0o666)
         vmm.ok("PATCH", "/drives/data", {"drive_id": "data", "path_on_host": os.path.join(work, "other"),
                                          "rate_limiter": {"ops": {"size": 10, "refill_time": 100}}})
         vmm.fault("No such file", "PATCH", "/drives/data",

@@ -9,6 +9,7 @@
 #include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
+#include <linux/prctl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
