@@ -133,8 +133,10 @@ static int grant_sockets(struct config *config, struct err *err)
 	kept = config_keep(config, dir);
 	if (!kept)
 		return err_set(err, -ENOMEM, "jail: out of memory");
-	jail->grants[jail->grant_count++] =
-		(struct config_jail_grant){.path = kept, .sockets = true};
+	/* First: where another grant is of the same place, that one is what is seen. */
+	memmove(jail->grants + 1, jail->grants, jail->grant_count * sizeof(jail->grants[0]));
+	jail->grants[0] = (struct config_jail_grant){.path = kept, .sockets = true};
+	jail->grant_count++;
 	return 0;
 }
 
