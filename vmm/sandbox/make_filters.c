@@ -108,8 +108,10 @@ static void print_names(void)
 			last = nr;
 	}
 	printf("/* By number, each ended by a zero. */\nstatic const char call_names[] =");
-	for (int nr = 0; nr <= last; nr++)
+	for (int nr = 0; nr <= last; nr++) {
 		printf("\n\t\"%s\\0\"", names[nr] ? names[nr] : "");
+		free(names[nr]);
+	}
 	printf(";\n#define CALL_COUNT %d\n", last + 1);
 }
 
