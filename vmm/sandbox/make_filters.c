@@ -37,7 +37,7 @@ struct rule {
 };
 
 static const struct rule rules[] = {
-#include "syscall_rules.inc"
+#include "vmm/syscall_rules.inc"
 };
 
 /* More than any kernel has, for a table of their names. */

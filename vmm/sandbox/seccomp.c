@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "filters.h"
+#include "vmm/filters.h"
 
 /*
  * What the C library does by itself: memory, locks, the end of a thread and of the process, the
