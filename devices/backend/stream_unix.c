@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 /*
- * syscalls: loop: accept4, close, connect, fcntl(1 == F_DUPFD_CLOEXEC), recvfrom, sendto,
+ * syscalls: loop: accept4, close, connect, fcntl(1 == F_DUPFD_CLOEXEC), geteuid, recvfrom, sendto,
  * socket(0 == AF_UNIX)
  */
 
