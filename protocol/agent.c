@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* syscalls: loop: read, sendto */
+
 #define HELLO_SIZE 24
 #define STARTED_SIZE 16
 #define FAILED_SIZE_MIN 5 /* the code and a message that says something */

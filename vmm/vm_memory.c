@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-/* syscalls: start: close, ioctl, madvise, mmap, munmap, openat, prctl, read */
+/* syscalls: start: close, ioctl, madvise, mmap, munmap, openat, prctl, read, sysinfo */
 
 #define HUGE_PAGE (2ull << 20)
 #define HUGE_PAGES_FREE "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"

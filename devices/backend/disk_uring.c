@@ -11,7 +11,7 @@
 #include <sys/epoll.h>
 
 /*
- * syscalls: loop: io_uring_enter, io_uring_register(1 == IORING_REGISTER_SYNC_CANCEL),
+ * syscalls: loop: close, io_uring_enter, io_uring_register(1 == IORING_REGISTER_SYNC_CANCEL),
  * io_uring_register(1 == IORING_UNREGISTER_RING_FDS), munmap; start: io_uring_register,
  * io_uring_setup, mmap
  */
