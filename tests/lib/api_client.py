@@ -37,10 +37,9 @@ class Vmm:
     def answers(self):
         if not os.path.exists(self.sock):
             return False
-        # Its name is there when it is listened on, not before.
+        # Its name is there when it is listened on, not before; or a monitor that has ended left it behind.
         with socket.socket(socket.AF_UNIX) as client:
-            client.connect(self.sock)
-        return True
+            return client.connect_ex(self.sock) == 0
 
     def __enter__(self):
         return self
