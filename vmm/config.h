@@ -203,7 +203,8 @@ struct config_jail_grant {
  * @die_with_parent: also then
  * @no_seccomp:	no filter of system calls
  * @without:	of enum config_jail_layer, a bit each: may be missing if the host lacks it
- * @uid, @gid:	to be, if @uid_given and @gid_given; otherwise of the range, or unchanged without root
+ * @uid, @gid:	to be, if @uid_given and @gid_given; otherwise of the range, or unchanged without
+ * root
  * @fsize, @nofile: limits, or 0 for the usual
  */
 struct config_jail {

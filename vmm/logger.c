@@ -15,7 +15,8 @@
 #include <time.h>
 
 /*
- * syscalls: loop: close, newfstatat, openat; loop, vcpu: clock_gettime, prctl(0 == PR_GET_NAME), write
+ * syscalls: loop: close, newfstatat, openat; loop, vcpu: clock_gettime, prctl(0 == PR_GET_NAME),
+ * write
  */
 
 #define LINE_MAX_LEN 1280

@@ -310,7 +310,8 @@ START_TEST(unix_seqpacket_path_taken)
 	close(open(file, O_CREAT | O_CLOEXEC, 0600));
 	*strrchr(file, '.') = 0;
 	ck_assert_int_eq(stream_unix_new(&loop, file, true, &other, &err), -EADDRINUSE);
-	ck_assert_ptr_nonnull(strstr(err.msg, "w.seqpacket: something else than a socket is there"));
+	ck_assert_ptr_nonnull(
+		strstr(err.msg, "w.seqpacket: something else than a socket is there"));
 	/* Nothing is left of the first. */
 	ck_assert_int_eq(access(file, F_OK), -1);
 	strcat(file, ".seqpacket");

@@ -18,16 +18,16 @@
 		SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 /*
- * By hand: libcap-ng asks before and after for each capability and set, which is 200 system calls more at
- * each start of a guest, and as many of each start of the program are its constructor's.
+ * By hand: libcap-ng asks before and after for each capability and set, which is 200 system calls
+ * more at each start of a guest, and as many of each start of the program are its constructor's.
  */
 int stage_capabilities(struct err *err)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
 
-	/* Who has no CAP_SETPCAP, being neither root nor in a user namespace of its own, has nothing that
-	 * could be bounded. */
+	/* Who has no CAP_SETPCAP, being neither root nor in a user namespace of its own, has
+	 * nothing that could be bounded. */
 	if (prctl(PR_SET_SECUREBITS, SECURE_BITS, 0, 0, 0) < 0 && errno != EPERM)
 		return err_errno(err, errno, "jail: securing capabilities");
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1; cap++)
