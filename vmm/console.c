@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 
 /*
- * syscalls: loop: close, ioctl(1 == TCSETS), ioctl(1 == TCSETSW), ioctl(1 == TCSETSF), read,
- * write; start: fcntl, ioctl, newfstatat, openat, pipe2
+ * syscalls: loop: close, ioctl(1 == TCGETS), ioctl(1 == TCSETS), read, write; start: fcntl, ioctl,
+ * newfstatat, openat, pipe2
  */
 
 #define KEY_ESCAPE 0x01 /* Ctrl-A */
