@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -225,6 +226,10 @@ static int monitor_spawn(
 	r = spawn_attributes(&attr);
 	if (!r)
 		r = spawn_files(&files, fds);
+	/* It can't put itself into a process ID namespace, only be made in one. Without root that
+	 * takes a user namespace, which it makes itself later. No other child follows. */
+	if (!r && !config->no_jail && geteuid() == 0)
+		r = unshare(CLONE_NEWPID) < 0 && errno != EPERM && errno != EINVAL ? errno : 0;
 	if (!r)
 		r = posix_spawn(&pid, config->program, &files, &attr, args.argv, environ);
 	if (!r)

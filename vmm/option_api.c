@@ -94,8 +94,9 @@ int option_api(enum option_api option, char *text, struct config *config, struct
 		return option_number(
 			"--parent-cpu-time-us", text, INT64_MAX, &config->parent_cpu_us, err);
 	case OPTION_SECCOMP_FILTER:
-		return err_set(
-			err, -ENOTSUP, "--seccomp-filter: custom filters are not supported yet");
+		return err_set(err, -ENOTSUP,
+			"--seccomp-filter: filters for Firecracker's system calls are not "
+			"supported");
 	case OPTION_BOOT_TIMER:
 		config->boot_timer = true;
 		return 0;

@@ -45,7 +45,7 @@
  * are there, since making threads is none of them; each vCPU's by itself before its first KVM_RUN.
  *
  * A process ID namespace is missing: it is for children, of which the monitor has none, and it may
- * not fork. Who starts it can put it into one.
+ * not fork. Who starts it can put it into one, as hull does.
  */
 
 /* What outlives execve() without being asked to, between @from and @to. Return: 0 or -errno. */

@@ -3,6 +3,7 @@
 #include "vmm/sandbox/stages.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <fcntl.h>
@@ -15,8 +16,8 @@
  *
  * A VM's user ID is a byte of the file CONFIG_JAIL_UID_FILE: who holds the lock on byte N has ID
  * CONFIG_JAIL_UID_FIRST + N. The lock goes with the open file description, so with the process,
- * however it ends, and nothing has to be tidied up. Each looks first at a place that depends on its
- * process ID, so that an ID isn't had again by the very next VM.
+ * however it ends, and nothing has to be tidied up. Each looks first at a place that depends on the
+ * time, so that an ID isn't had again by the very next VM.
  */
 
 static int uid_file_open(struct err *err)
@@ -43,7 +44,7 @@ static int uid_file_open(struct err *err)
 int stage_uid_take(uid_t *ret_uid, int *ret_fd, struct err *err)
 {
 	int CLEANUP_FD fd = uid_file_open(err);
-	unsigned int first = (unsigned int)getpid() % CONFIG_JAIL_UID_COUNT;
+	unsigned int first = (unsigned int)(clock_us() % CONFIG_JAIL_UID_COUNT);
 
 	if (fd < 0)
 		return fd;
