@@ -159,17 +159,17 @@ static void monitor_args(struct monitor_args *args, const struct monitor_config 
 		args_net(args, config->mac, "passtfd=%d", CHILD_FD_FIRST + CHILD_PASST);
 	else if (config->tap)
 		args_net(args, config->mac, "tap=%s", config->tap);
+	args_addf(args, "--serial", "fd=%d", CHILD_FD_FIRST + CHILD_CONSOLE);
+	args_addf(args, "--container", "fd=%d", CHILD_FD_FIRST + CHILD_CONTAINER);
+	for (int i = CHILD_CLIENTS; i < CHILD_CLIENTS + MONITOR_CLIENTS; i++)
+		if (fds[i] >= 0)
+			args_addf(args, "--api-fd", "%d", CHILD_FD_FIRST + i);
 	if (config->no_jail)
 		args_add(args, "--no-jail", NULL);
 	if (config->jail_without)
 		args_add(args, "--jail-without", config->jail_without);
 	/* Also one that doesn't look at its connections, for it was stopped. */
 	args_add(args, "--die-with-parent", NULL);
-	args_addf(args, "--serial", "fd=%d", CHILD_FD_FIRST + CHILD_CONSOLE);
-	args_addf(args, "--container", "fd=%d", CHILD_FD_FIRST + CHILD_CONTAINER);
-	for (int i = CHILD_CLIENTS; i < CHILD_CLIENTS + MONITOR_CLIENTS; i++)
-		if (fds[i] >= 0)
-			args_addf(args, "--api-fd", "%d", CHILD_FD_FIRST + i);
 }
 
 /* The signals as a fresh program expects them: none blocked, none ignored, whatever hull does. */
@@ -207,6 +207,26 @@ static int spawn_files(posix_spawn_file_actions_t *files, const int *fds)
 	return r;
 }
 
+/*
+ * In a process ID namespace of its own, where that can be had: hull-vmm can't put itself into one,
+ * only be made in one. Without root that takes a user namespace, which it makes itself later.
+ * Return: 0 or errno.
+ */
+static int spawn_alone(pid_t *ret_pid, const struct monitor_config *config,
+	const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attr, char **argv)
+{
+	bool alone = !config->no_jail && geteuid() == 0;
+	int CLEANUP_FD ours = alone ? open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC) : -1;
+	int r;
+
+	alone = ours >= 0 && unshare(CLONE_NEWPID) == 0;
+	r = posix_spawn(ret_pid, config->program, files, attr, argv, environ);
+	/* Further children, in one whose first process had ended, could not be made. */
+	if (alone && setns(ours, CLONE_NEWPID) < 0 && !r)
+		r = errno;
+	return r;
+}
+
 static int monitor_spawn(
 	struct monitor *monitor, const struct monitor_config *config, const int *fds)
 {
@@ -226,12 +246,8 @@ static int monitor_spawn(
 	r = spawn_attributes(&attr);
 	if (!r)
 		r = spawn_files(&files, fds);
-	/* It can't put itself into a process ID namespace, only be made in one. Without root that
-	 * takes a user namespace, which it makes itself later. No other child follows. */
-	if (!r && !config->no_jail && geteuid() == 0)
-		r = unshare(CLONE_NEWPID) < 0 && errno != EPERM && errno != EINVAL ? errno : 0;
 	if (!r)
-		r = posix_spawn(&pid, config->program, &files, &attr, args.argv, environ);
+		r = spawn_alone(&pid, config, &files, &attr, args.argv);
 	if (!r)
 		monitor->pid = pid;
 	posix_spawnattr_destroy(&attr);
