@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 /*
- * syscalls: vcpu: ioctl(1 == KVM_RUN); loop: futex, tgkill; start: clone3, close, ioctl, mmap,
- * munmap, prctl, rt_sigaction, rt_sigprocmask
+ * syscalls: vcpu: ioctl(1 == KVM_RUN); loop: futex, tgkill(0 == SECCOMP_SELF); start: clone3,
+ * close, ioctl, mmap, munmap, prctl, rt_sigaction, rt_sigprocmask
  */
 
 /* A vCPU thread calls one or two handlers deep; only touched pages cost memory. */

@@ -12,7 +12,10 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
-/* syscalls: loop: close, eventfd2, read, tgkill; vcpu: ioctl(1 == KVM_KVMCLOCK_CTRL), write */
+/*
+ * syscalls: loop: close, eventfd2, read, tgkill(0 == SECCOMP_SELF);
+ * vcpu: ioctl(1 == KVM_KVMCLOCK_CTRL), write
+ */
 
 /*
  *     loop: vcpu_pause_all()             vCPU thread

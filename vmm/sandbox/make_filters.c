@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes the filters of system calls when hull is built, so that a start compiles nothing: C on
 // standard output.
+#include "vmm/sandbox/seccomp.h"
+
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "vmm/fatal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -28,6 +29,9 @@
  * madvise(2 == MADV_DONTNEED), mmap(2 & PROT_EXEC == 0), mprotect(2 & PROT_EXEC == 0), mremap,
  * munmap, restart_syscall, rt_sigprocmask, rt_sigreturn, write
  */
+
+#define FILTER_MAX ARRAY_SIZE(filter_loop)
+static_assert(ARRAY_SIZE(filter_vcpu) <= FILTER_MAX, "each filter fits");
 
 /* The thread's kind, for the line that tells of its violation. */
 static _Thread_local const char *thread_name = "?";
@@ -99,12 +103,14 @@ int seccomp_enter(enum seccomp_thread thread)
 		[SECCOMP_LOOP] = {"loop", filter_loop, ARRAY_SIZE(filter_loop)},
 		[SECCOMP_VCPU] = {"vcpu", filter_vcpu, ARRAY_SIZE(filter_vcpu)},
 	};
-	const struct sock_fprog program = {
-		.len = filters[thread].len,
-		/* The kernel only reads it. */
-		.filter = (struct sock_filter *)(uintptr_t)filters[thread].code,
-	};
+	struct sock_filter code[FILTER_MAX];
+	const struct sock_fprog program = {.len = filters[thread].len, .filter = code};
 
+	for (unsigned int i = 0; i < program.len; i++) {
+		code[i] = filters[thread].code[i];
+		if (code[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && code[i].k == SECCOMP_SELF)
+			code[i].k = (uint32_t)getpid();
+	}
 	thread_name = filters[thread].name;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0 ? -errno : 0;
 }
