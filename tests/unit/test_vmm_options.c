@@ -7,6 +7,7 @@
 #include "vmm/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ARGS_MAX 32
@@ -253,6 +254,37 @@ static const struct {
 	{"--api-sock s --container c", "--container needs"},
 	{"--kernel k --api-fd 3 --container fd=x", "--container fd: 'x'"},
 	{"--kernel k --log-level loud", "'loud'"},
+	{"--kernel k --no-jail=yes", "--no-jail"},
+	{"--kernel k --no-seccomp=yes", "--no-seccomp"},
+	{"--kernel k --jail-without", "--jail-without needs a value"},
+	{"--kernel k --jail-without all", "--jail-without: 'all' is none of userns, landlock and"},
+	{"--kernel k --jail-without landlock,", "--jail-without: '' is none of"},
+	{"--kernel k --jail-without Seccomp", "'Seccomp' is none of"},
+	{"--kernel k --jail-without capabilities", "'capabilities' is none of"},
+	{"--kernel k --grant", "--grant needs a value"},
+	{"--kernel k --grant ,rw", "--grant: no directory is named"},
+	{"--kernel k --grant=", "--grant: no directory is named"},
+	{"--kernel k --grant /1 --grant /2 --grant /3 --grant /4 --grant /5 --grant /6 --grant /7 "
+	 "--grant /8 --grant /9,rw",
+		"--grant /9: more than 8 directories"},
+	{"--kernel k --uid 0", "--uid: 0 is root, which a jailed monitor never is"},
+	{"--kernel k --gid 0", "--gid: 0 is root"},
+	{"--kernel k --uid 4294967295", "--uid: '4294967295' is not a number up to 4294967294"},
+	{"--kernel k --gid 4294967296", "--gid: '4294967296' is not a number up to 4294967294"},
+	{"--kernel k --uid -1", "--uid: '-1' is not a number"},
+	{"--kernel k --gid wheel", "--gid: 'wheel' is not a number"},
+	{"--kernel k --uid 0x10", "--uid: '0x10' is not a number"},
+	{"--kernel k --uid 18446744073709551617", "--uid: '18446744073709551617' is not"},
+	{"--kernel k --resource-limit", "--resource-limit needs a value"},
+	{"--kernel k --resource-limit fsize", "--resource-limit: 'fsize' is not NAME=VALUE"},
+	{"--kernel k --resource-limit fsize=", "--resource-limit: '' is not a number"},
+	{"--kernel k --resource-limit =5", "--resource-limit: '' is neither fsize nor no-file"},
+	{"--kernel k --resource-limit core=5", "--resource-limit: 'core' is neither"},
+	{"--kernel k --resource-limit nofile=5", "--resource-limit: 'nofile' is neither"},
+	{"--kernel k --resource-limit no-file=0", "no-file=0 leaves nothing to run with"},
+	{"--kernel k --resource-limit fsize=0", "fsize=0 leaves nothing"},
+	{"--kernel k --resource-limit fsize=1M", "'1M' is not a number"},
+	{"--kernel k --resource-limit no-file=9223372036854775808", "is not a number up to"},
 };
 
 START_TEST(nets)
@@ -305,6 +337,81 @@ START_TEST(clients_from_the_start)
 }
 END_TEST
 
+START_TEST(jail_by_default)
+{
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(parse("hull-vmm --kernel k", &config, &err), OPTIONS_RUN);
+	ck_assert(!config.jail.off && !config.jail.no_seccomp);
+	ck_assert_uint_eq(config.jail.without, 0);
+	ck_assert(!config.jail.uid_given && !config.jail.gid_given);
+	ck_assert_uint_eq(config.jail.grant_count, 0);
+	ck_assert_uint_eq(config.jail.fsize, 0);
+	ck_assert_uint_eq(config.jail.nofile, 0);
+}
+END_TEST
+
+START_TEST(jail_in_so_many_words)
+{
+	const struct config_jail *jail;
+	struct config config;
+	struct err err;
+
+	ck_assert_int_eq(parse("hull-vmm --kernel k --uid 1 --gid 4294967294 "
+			       "--grant a --grant /b,rw --grant c,d --grant /e,ro --grant f,rw,rw "
+			       "--jail-without landlock --jail-without seccomp,userns "
+			       "--resource-limit fsize=4096 --resource-limit no-file=64 "
+			       "--resource-limit no-file=9223372036854775807",
+				 &config, &err),
+		OPTIONS_RUN);
+	jail = &config.jail;
+	ck_assert(!jail->off && !jail->no_seccomp);
+	ck_assert(jail->uid_given && jail->gid_given);
+	ck_assert_uint_eq(jail->uid, 1);
+	ck_assert_uint_eq(jail->gid, 4294967294u);
+	ck_assert_uint_eq(jail->grant_count, 5);
+	ck_assert_str_eq(jail->grants[0].path, "a");
+	ck_assert(!jail->grants[0].writable && !jail->grants[0].sockets);
+	ck_assert_str_eq(jail->grants[1].path, "/b");
+	ck_assert(jail->grants[1].writable && !jail->grants[1].sockets);
+	/* A comma is a part of the name unless it brings a property. */
+	ck_assert_str_eq(jail->grants[2].path, "c,d");
+	ck_assert_str_eq(jail->grants[3].path, "/e,ro");
+	ck_assert_str_eq(jail->grants[4].path, "f,rw");
+	ck_assert_uint_eq(jail->without,
+		1u << CONFIG_JAIL_LANDLOCK | 1u << CONFIG_JAIL_SECCOMP | 1u << CONFIG_JAIL_USERNS);
+	ck_assert_uint_eq(jail->fsize, 4096);
+	/* The last one counts. */
+	ck_assert_uint_eq(jail->nofile, INT64_MAX);
+
+	ck_assert_int_eq(
+		parse("hull-vmm --kernel k --jail-without userns", &config, &err), OPTIONS_RUN);
+	ck_assert_uint_eq(config.jail.without, 1u << CONFIG_JAIL_USERNS);
+	ck_assert_int_eq(parse("hull-vmm --kernel k --no-jail", &config, &err), OPTIONS_RUN);
+	ck_assert(config.jail.off && !config.jail.no_seccomp);
+	ck_assert_int_eq(parse("hull-vmm --kernel k --no-seccomp", &config, &err), OPTIONS_RUN);
+	ck_assert(!config.jail.off && config.jail.no_seccomp);
+}
+END_TEST
+
+/* A new layer needs a word of its own. */
+START_TEST(jail_layers_are_named)
+{
+	char line[64];
+	struct config config;
+	struct err err;
+
+	for (unsigned int i = 0; i < CONFIG_JAIL_LAYERS; i++) {
+		ck_assert_ptr_nonnull(config_jail_layers[i]);
+		snprintf(line, sizeof(line), "hull-vmm --kernel k --jail-without %s",
+			config_jail_layers[i]);
+		ck_assert_int_eq(parse(line, &config, &err), OPTIONS_RUN);
+		ck_assert_uint_eq(config.jail.without, 1u << i);
+	}
+}
+END_TEST
+
 START_TEST(bad_arguments_are_named)
 {
 	char line[256] = "hull-vmm ";
@@ -341,4 +448,5 @@ END_TEST
 
 SUITE_CASES("vmm_options", NULL, NULL, {defaults}, {disk_properties}, {everything_given},
 	{rng_and_balloon}, {help_and_version_win}, {too_many_disks}, {nets},
-	{clients_from_the_start}, {bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})
+	{clients_from_the_start}, {jail_by_default}, {jail_in_so_many_words},
+	{jail_layers_are_named}, {bad_arguments_are_named, sizeof(bad) / sizeof(bad[0])})
