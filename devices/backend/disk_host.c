@@ -123,21 +123,45 @@ static int lock(int fd, const char *name, bool read_only, struct err *err)
 	return 0;
 }
 
+/*
+ * Another description of the file that @fd has open. A jailed process has no /proc: there the name
+ * must still mean the same file. Return: a descriptor or -errno.
+ */
+static int open_again(int fd, const char *name, int flags)
+{
+	struct stat first, second;
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC);
+	if (again >= 0 || errno != ENOENT)
+		return again < 0 ? -errno : again;
+	/* Non-blocking as it may be anything by now. */
+	again = open(name, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (again < 0)
+		return -errno;
+	if (fstat(fd, &first) < 0 || fstat(again, &second) < 0 || first.st_dev != second.st_dev ||
+		first.st_ino != second.st_ino || fcntl(again, F_SETFL, flags) < 0) {
+		close(again);
+		return -ESTALE;
+	}
+	return again;
+}
+
 /* Another description of the same file, for direct I/O, and what that wants. */
 static int open_direct(struct disk_host *host, const char *name, bool read_only, struct disk *disk,
 	struct err *err)
 {
 	uint32_t memory = DIRECT_ALIGN_DEFAULT, offset = DIRECT_ALIGN_DEFAULT;
-	char path[32];
 	struct statx stx;
-	int fd;
+	int fd = open_again(
+		host->fds[DISK_FD_BUFFERED], name, (read_only ? O_RDONLY : O_RDWR) | O_DIRECT);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", host->fds[DISK_FD_BUFFERED]);
-	fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
-	if (fd < 0 && errno == EINVAL)
+	if (fd == -EINVAL)
 		return err_set(err, -EINVAL, "disk %s: its file system has no direct I/O", name);
 	if (fd < 0)
-		return err_errno(err, errno, "disk %s: can't be opened for direct I/O", name);
+		return err_errno(err, -fd, "disk %s: can't be opened for direct I/O", name);
 	host->fds[DISK_FD_DIRECT] = fd;
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) == 0 &&
 		(stx.stx_mask & STATX_DIOALIGN)) {

@@ -71,22 +71,48 @@ def test_rate_limited_disk():
         check("verified" in lines, "fio does not verify:", lines)
 
 
+class Ext4:
+    """A file system that has direct I/O, as a context: not every one has, this machine's tmpfs for one."""
+
+    def __init__(self, work):
+        self.device, self.folder = make_file(os.path.join(work, "device"), 96 * MIB), os.path.join(work, "ext4")
+
+    def __enter__(self):
+        os.mkdir(self.folder)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", self.device], check=True)
+        if subprocess.run(["mount", "-o", "loop", self.device, self.folder], check=False).returncode:
+            raise Skip("ext4 on a loop device can't be mounted")
+        return self.folder
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "-l", self.folder], check=True)
+
+
 def test_direct_io():
-    # Not every file system can, this machine's tmpfs for one; so here is another.
     with WorkDir() as work:
         path = make_file(os.path.join(work, "disk"), MIB)
         result = vmm(work, "info", "--disk", path + ",direct")
         if result.code != 0:
             expect_end(result, 152, "has no direct I/O")
-        device, folder = make_file(os.path.join(work, "device"), 96 * MIB), os.path.join(work, "ext4")
-        os.mkdir(folder)
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", device], check=True)
-        if subprocess.run(["mount", "-o", "loop", device, folder], check=False).returncode:
-            raise Skip("ext4 on a loop device can't be mounted")
-        try:
+        with Ext4(work) as folder:
             verify(work, folder, ",direct")
-        finally:
-            subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_another_file_with_direct_io():
+    with WorkDir() as work, Ext4(work) as folder:
+        first, second = (make_file(os.path.join(folder, name), size * MIB) for name, size in (("a", 4), ("b", 8)))
+        # The jailed monitor is another user.
+        os.chmod(second, 0o666)
+        sock = os.path.join(work, "api")
+        process = start_shell(
+            work, "size() { cat /sys/block/vdc/size; }\necho size $(size)\nuntil [ $(size) = 16384 ]; do sleep 0.1; done\n"
+            "echo written by the guest | dd of=/dev/vdc bs=4k conv=sync,fsync oflag=direct 2>/dev/null",
+            "--disk", first + ",direct,id=data", "--api-sock", sock, "--grant", folder + ",rw")
+        read_until(process.stdout, "size 8192")
+        Api(sock).ok("PATCH", "/drives/data", {"drive_id": "data", "path_on_host": second})
+        ended(finish(process, LONG_DEADLINE))
+        with open(second, "rb") as file:
+            equal(file.readline(), b"written by the guest\n", "the other file's first line")
 
 
 def test_block_device():
