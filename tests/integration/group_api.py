@@ -122,6 +122,23 @@ def test_disks_and_config():
         vmm.ok("PATCH", "/balloon/statistics", {"stats_polling_interval_s": 2})
 
 
+def test_what_is_granted_within_another_grant():
+    with WorkDir() as work:
+        inner = os.path.join(work, "inner")
+        os.mkdir(inner)
+        for name in ("data", "other"):
+            with open(os.path.join(inner, name), "wb") as file:
+                file.truncate(1 << 20)
+        os.chmod(os.path.join(inner, "other"), 0o666)
+        with Vmm(work, "--grant", f"{inner},rw", "--grant", work) as vmm:
+            vmm.ok("PUT", "/drives/data", {"drive_id": "data", "path_on_host": os.path.join(inner, "data"),
+                                           "is_root_device": False, "is_read_only": False})
+            vmm.boot_source("hang")
+            vmm.start()
+            read_until(vmm.process.stdout, "probe: hanging")
+            vmm.ok("PATCH", "/drives/data", {"drive_id": "data", "path_on_host": os.path.join(inner, "other")})
+
+
 def test_logger_metrics_and_interfaces():
     with WorkDir() as work, Vmm(work, "--id", "m-1") as vmm:
         log, metrics = os.path.join(work, "log"), os.path.join(work, "metrics")

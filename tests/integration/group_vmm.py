@@ -115,6 +115,20 @@ def test_terminated():
             equal(os.path.exists(path), left, "the socket is still there")
 
 
+def test_what_is_granted():
+    with WorkDir() as work:
+        # However its path is written, the guest's monitor sees the directory.
+        within = os.path.join(work, "within")
+        os.mkdir(within)
+        for options in (["--vsock", f"cid=7,uds=/{work}/v"], ["--grant", "//" + work.lstrip("/")],
+                        ["--grant", f"{within},rw", "--grant", work]):
+            expect_end(vmm(work, "poweroff", *options), 0)
+        expect_end(vmm(work, "poweroff", "--vsock", "cid=7,uds=/hull-test.sock"), 1, "socket can't be in the root")
+        os.unlink("/hull-test.sock")
+        expect_end(vmm(work, "poweroff", "--grant", "/."), 1, "the root directory can't be granted")
+        expect_end(vmm(work, "poweroff", "--grant", KERNEL), 1, "is not a directory")
+
+
 def test_events():
     with WorkDir() as work:
         reader, writer = os.pipe()

@@ -95,19 +95,20 @@ int sandbox_close_inherited(const struct config *config, struct err *err)
 	return r < 0 ? err_errno(err, -r, "jail: closing inherited descriptors") : 0;
 }
 
-/* Return: @path, or an absolute one that @config keeps; NULL for lack of memory, or of a place to
- * be. */
+/* Return: @path, or an absolute one that @config keeps, with one slash in front; NULL for lack of
+ * memory, or of a place to be. */
 static const char *make_absolute(struct config *config, const char *path)
 {
 	char text[CONFIG_JAIL_PATH_MAX];
 	size_t len;
 
 	if (*path == '/')
-		return path;
+		return path + strspn(path, "/") - 1;
 	if (!getcwd(text, sizeof(text)))
 		return NULL;
 	len = strlen(text);
-	if ((size_t)snprintf(text + len, sizeof(text) - len, "/%s", path) >= sizeof(text) - len) {
+	if ((size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 1 ? "/" : "", path) >=
+		sizeof(text) - len) {
 		errno = ENAMETOOLONG;
 		return NULL;
 	}
@@ -140,6 +141,36 @@ static int grant_sockets(struct config *config, struct err *err)
 	return 0;
 }
 
+/* Is it something that can be granted? The jail's root stays empty. */
+static int check_grant(const struct config_jail_grant *grant, struct err *err)
+{
+	struct stat st, root;
+
+	if (stat(grant->path, &st) < 0 || stat("/", &root) < 0)
+		return err_errno(err, errno, "jail: granting %s", grant->path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, -ENOTDIR, "jail: granting %s: is not a directory", grant->path);
+	if (st.st_dev == root.st_dev && st.st_ino == root.st_ino)
+		return err_set(err, -EINVAL,
+			"jail: %s, which would show the monitor all of the host's files",
+			grant->sockets ? "vsock's socket can't be in the root directory"
+				       : "the root directory can't be granted");
+	return 0;
+}
+
+/* A directory before those within it, whose names are longer: what is bound last is seen. */
+static void sort_grants(struct config_jail *jail)
+{
+	for (unsigned int i = 1; i < jail->grant_count; i++) {
+		struct config_jail_grant grant = jail->grants[i];
+		unsigned int n = i;
+
+		for (; n && strlen(jail->grants[n - 1].path) > strlen(grant.path); n--)
+			jail->grants[n] = jail->grants[n - 1];
+		jail->grants[n] = grant;
+	}
+}
+
 static int settle_grants(struct config *config, struct err *err)
 {
 	struct config_jail *jail = &config->jail;
@@ -149,10 +180,11 @@ static int settle_grants(struct config *config, struct err *err)
 		const char *path = make_absolute(config, jail->grants[i].path);
 
 		if (!path)
-			r = err_errno(err, errno, "jail: granting %s", jail->grants[i].path);
-		else
-			jail->grants[i].path = path;
+			return err_errno(err, errno, "jail: granting %s", jail->grants[i].path);
+		jail->grants[i].path = path;
+		r = check_grant(&jail->grants[i], err);
 	}
+	sort_grants(jail);
 	return r;
 }
 
