@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -38,30 +39,6 @@ static int make(const struct sockaddr_un *addr, int type)
 		return -saved;
 	}
 	return TAKE_FD(fd);
-}
-
-/*
- * Make it under another name first, and give it its own when it is listened on: so nobody who sees
- * it is turned away. Where that can't be done, it is listened on a moment later.
- */
-static int make_ready(const struct sockaddr_un *addr, int type)
-{
-	struct sockaddr_un other = *addr;
-	size_t len = strlen(addr->sun_path);
-	int fd = -ENAMETOOLONG, r;
-
-	if (len + sizeof(OTHER_SUFFIX) <= sizeof(other.sun_path)) {
-		memcpy(other.sun_path + len, OTHER_SUFFIX, sizeof(OTHER_SUFFIX));
-		fd = make(&other, type);
-	}
-	if (fd < 0)
-		return make(addr, type);
-	r = link(other.sun_path, addr->sun_path) < 0 ? -errno : 0;
-	unlink(other.sun_path);
-	if (!r)
-		return fd;
-	close(fd);
-	return r == -EEXIST ? -EADDRINUSE : make(addr, type);
 }
 
 /* One at a time: what looks dead to two of them may be new to the second. Return: to be closed, or
@@ -98,6 +75,47 @@ static int check_taken(const char *what, const struct sockaddr_un *addr, int typ
 	return err_set(err, -EADDRINUSE, "%s %s: another process serves it", what, addr->sun_path);
 }
 
+/* Remove the socket of that name if nobody listens on it; with the directory locked. */
+static void remove_dead(const struct sockaddr_un *addr, int type)
+{
+	struct err ignored;
+
+	if (check_taken("", addr, type, &ignored) == 0)
+		unlink(addr->sun_path);
+}
+
+/*
+ * Make it under another name first, and give it its own when it is listened on: so nobody who sees
+ * it is turned away. Where that can't be done, it is listened on a moment later. @locked: the
+ * directory is, by the caller.
+ */
+static int make_ready(const struct sockaddr_un *addr, int type, bool locked)
+{
+	struct sockaddr_un other = *addr;
+	size_t len = strlen(addr->sun_path);
+	int fd = -ENAMETOOLONG, r;
+
+	if (len + sizeof(OTHER_SUFFIX) <= sizeof(other.sun_path)) {
+		memcpy(other.sun_path + len, OTHER_SUFFIX, sizeof(OTHER_SUFFIX));
+		fd = make(&other, type);
+	}
+	/* Left by one that was killed right here. */
+	if (fd == -EADDRINUSE) {
+		int CLEANUP_FD lock = locked ? -1 : lock_directory(addr);
+
+		remove_dead(&other, type);
+		fd = make(&other, type);
+	}
+	if (fd < 0)
+		return make(addr, type);
+	r = link(other.sun_path, addr->sun_path) < 0 ? -errno : 0;
+	unlink(other.sun_path);
+	if (!r)
+		return fd;
+	close(fd);
+	return r == -EEXIST ? -EADDRINUSE : make(addr, type);
+}
+
 /* Take over what a process that has ended left behind. Return: a descriptor, or -errno with @err
  * set. */
 static int replace(const char *what, const struct sockaddr_un *addr, int type, struct err *err)
@@ -110,7 +128,7 @@ static int replace(const char *what, const struct sockaddr_un *addr, int type, s
 	if (unlink(addr->sun_path) < 0 && errno != ENOENT)
 		return err_errno(err, errno, "%s %s: left behind by a process that has ended", what,
 			addr->sun_path);
-	fd = make_ready(addr, type);
+	fd = make_ready(addr, type, true);
 	return fd < 0 ? err_errno(err, -fd, "%s %s", what, addr->sun_path) : fd;
 }
 
@@ -128,7 +146,7 @@ int listener_open(
 		return err_set(err, -ENAMETOOLONG, "%s %s: longer than %zu bytes", what, path,
 			sizeof(addr.sun_path) - 1);
 	memcpy(addr.sun_path, path, strlen(path) + 1);
-	fd = make_ready(&addr, type);
+	fd = make_ready(&addr, type, false);
 	if (fd == -EADDRINUSE)
 		fd = replace(what, &addr, type, err);
 	else if (fd < 0)

@@ -320,6 +320,38 @@ START_TEST(unix_seqpacket_path_taken)
 }
 END_TEST
 
+/* A socket is made under a name with a tilde; one that was killed right then has left that. */
+START_TEST(unix_left_half_made)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct stream_backend *other = NULL;
+	char file[80];
+	struct err err = {0};
+
+	setup_unix();
+	snprintf(file, sizeof(file), "%s/w", dir);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s~", file);
+	for (int alive = 0; alive < 2; alive++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+		if (alive)
+			ck_assert_int_eq(listen(fd, 1), 0);
+		else
+			close(fd);
+		ck_assert_int_eq(stream_unix_new(&loop, file, false, &other, &err), 0);
+		ck_assert_int_eq(access(file, F_OK), 0);
+		ck_assert_int_eq(access(addr.sun_path, F_OK), alive ? 0 : -1);
+		stream_backend_free(other);
+		ck_assert_int_eq(access(file, F_OK), -1);
+		if (alive)
+			close(fd);
+	}
+	unlink(addr.sun_path);
+	teardown_unix();
+}
+END_TEST
+
 START_TEST(unix_out_of_descriptors)
 {
 	struct rlimit limit, old;
@@ -484,6 +516,6 @@ END_TEST
 
 SUITE("stream", unix_host_connects, unix_bad_lines, unix_silent_clients, unix_guest_connects,
 	unix_refused, unix_seqpacket_host_connects, unix_seqpacket_bad_lines,
-	unix_seqpacket_guest_connects, unix_seqpacket_path_taken, unix_out_of_descriptors,
-	fd_guest_connects, fd_channel_full, fd_host_connects, fd_peer_closes, fd_garbage,
-	fd_refused)
+	unix_seqpacket_guest_connects, unix_seqpacket_path_taken, unix_left_half_made,
+	unix_out_of_descriptors, fd_guest_connects, fd_channel_full, fd_host_connects,
+	fd_peer_closes, fd_garbage, fd_refused)
