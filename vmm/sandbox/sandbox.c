@@ -26,23 +26,30 @@
  * logs, the kernel's and the initrd's pages. From there on it needs no name of the host's. So each
  * stage takes away what nothing needs any more, and stands where it does because
  *
- *     inherited    what the caller left open by accident. First of all, while the numbers that the
- *                  command line names are the only ones open.
- *     uid          an ID of its own, so that a monitor that breaks out of all below meets no file,
- *                  process or key of another VM's, nor of root's. It is chosen while the lock file
- * can be opened, and put on once root has no more to do: see namespaces. namespaces   no mount,
- * network interface, semaphore, host name or cgroup of the host's is seen. As root they are made as
- * root and the user namespace last, so that they don't belong to it and nobody in it has a right to
- * them. Without root the user namespace is what gives the right to make the others, so all come at
- * once. root         an empty read-only file system. It needs a mount namespace, and the right to
- * mount. capabilities of the user namespace, all of which its maker has. None of the stages above
- * works without, none of those below needs any. landlock     the file system a second time, by
- * another part of the kernel, and what namespaces leave open: signals to, and abstract sockets of,
- * others. Needs no_new_privs. limits       descriptors, threads, file size; no core dump and no
- * debugger: the guest's memory is not to be had from outside. After the user namespace, whose maps
- * are written through /proc, which is closed with this. seccomp      the few system calls that are
- * left: last, for all above are system calls. The loop's filter is put on when the vCPUs' threads
- * are there, since making threads is none of them; each vCPU's by itself before its first KVM_RUN.
+ *     inherited     what the caller left open by accident. First of all, while the numbers that
+ *                   the command line names are the only ones open.
+ *     uid           an ID of its own, so that a monitor that breaks out of all below meets no
+ *                   file, process or key of another VM's, nor of root's. It is chosen while the
+ *                   lock file can be opened, and put on once root has no more to do: see
+ *                   namespaces.
+ *     namespaces    no mount, network interface, semaphore, host name or cgroup of the host's is
+ *                   seen. As root they are made as root and the user namespace last, so that they
+ *                   don't belong to it and nobody in it has a right to them. Without root the
+ *                   user namespace is what gives the right to make the others, so all come at
+ *                   once.
+ *     root          an empty read-only file system. It needs a mount namespace, and the right to
+ *                   mount.
+ *     capabilities  of the user namespace, all of which its maker has. None of the stages above
+ *                   works without, none of those below needs any.
+ *     landlock      the file system a second time, by another part of the kernel, and what
+ *                   namespaces leave open: signals to, and abstract sockets of, others. Needs
+ *                   no_new_privs.
+ *     limits        descriptors, threads, file size; no core dump and no debugger: the guest's
+ *                   memory is not to be had from outside. After the user namespace, whose maps
+ *                   are written through /proc, which is closed with this.
+ *     seccomp       the few system calls that are left: last, for all above are system calls. The
+ *                   loop's filter is put on when the vCPUs' threads are there, since making
+ *                   threads is none of them; each vCPU's by itself before its first KVM_RUN.
  *
  * A process ID namespace is missing: it is for children, of which the monitor has none, and it may
  * not fork. Who starts it can put it into one, as hull does.
