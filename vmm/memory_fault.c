@@ -53,6 +53,10 @@ static void on_bus_error(int signo, siginfo_t *info, void *context)
 		/* Something else, bad memory for one: the access is repeated, and means what it
 		 * did without us. */
 		sigaction(signo, &watched.before, NULL);
+	/* One that another process sent isn't. */
+	if (info->si_code <= 0 && watched.before.sa_handler != SIG_DFL &&
+		watched.before.sa_handler != SIG_IGN)
+		watched.before.sa_handler(signo);
 	errno = saved;
 }
 

@@ -315,14 +315,19 @@ def test_bad_clients_and_a_good_one():
 
 
 def test_signals_have_exit_codes():
+    """Before there is a guest, and where it is, in the jail."""
     codes = {signal.SIGSYS: 148, signal.SIGBUS: 149, signal.SIGSEGV: 150, signal.SIGXFSZ: 151, signal.SIGXCPU: 154,
              signal.SIGHUP: 156, signal.SIGILL: 157, signal.SIGTERM: 1}
     for signo, code in codes.items():
-        with WorkDir() as work, Vmm(work) as vmm:
-            kill(vmm.process.pid, signo)
-            result = finish(vmm.process)
-            equal(result.code, code, f"exit code for {signo}")
-            match(f"ended by (signal {int(signo)} |{signo.name}$)", result.err, "stderr")
+        for running in (False, True):
+            with WorkDir() as work, Vmm(work) as vmm:
+                if running:
+                    vmm.boot_source("hang")
+                    vmm.start()
+                kill(vmm.process.pid, signo)
+                result = finish(vmm.process)
+                equal(result.code, code, f"exit code for {signo}, running {running}")
+                match(f"ended by (signal {int(signo)} |{signo.name}$)", result.err, "stderr")
 
 
 def test_a_guest_that_panics():

@@ -66,9 +66,15 @@ static void on_violation(int signo, siginfo_t *info, void *context)
 	const char *const words[] = {call_name(info->si_syscall), " (",
 		digits((unsigned int)info->si_syscall, number), ") of the ", thread_name,
 		" thread is not allowed\n"};
+	static const char sent[] = "hull-vmm: error: ended by SIGSYS\n";
 	size_t len = strlen(line);
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+	if (info->si_code <= 0) {
+		/* Somebody sent it. */
+		len = strlen(sent);
+		memcpy(line, sent, len);
+	}
+	for (size_t i = 0; info->si_code > 0 && i < ARRAY_SIZE(words); i++) {
 		size_t n = strnlen(words[i], sizeof(line) - len);
 
 		memcpy(line + len, words[i], n);
