@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """hull-vmm alone: how guests end, what they see, Debian's kernel, bad arguments."""
 import os
+import re
+import shlex
 import signal
 
-from guest import CMDLINE, debian_kernel, expect_end, said, start_vmm, vmm
+from guest import CMDLINE, debian_kernel, expect_end, said, start_vmm, vmm, vmm_args
 from harness import (END_DEADLINE, KERNEL, LONG_DEADLINE, VMM, WorkDir, check, equal, finish, kill, match, read_until,
                      run)
 
@@ -124,9 +126,47 @@ def test_what_is_granted():
                         ["--grant", f"{within},rw", "--grant", work]):
             expect_end(vmm(work, "poweroff", *options), 0)
         expect_end(vmm(work, "poweroff", "--vsock", "cid=7,uds=/hull-test.sock"), 1, "socket can't be in the root")
-        os.unlink("/hull-test.sock")
+        check(not os.path.exists("/hull-test.sock"), "the socket is still there")
         expect_end(vmm(work, "poweroff", "--grant", "/."), 1, "the root directory can't be granted")
         expect_end(vmm(work, "poweroff", "--grant", KERNEL), 1, "is not a directory")
+
+
+def test_root_of_a_container():
+    """It may have no right to be another user, to make namespaces, or the IDs for that."""
+    with WorkDir() as work:
+        uids = ["--vsock", f"cid=7,uds={work}/v", "--log-level", "info"]
+        stays = "the microVM stays user 0"
+        for prefix, options, code, words in (
+                (["setpriv", "--bounding-set", "-sys_admin"], [], 0, ["jailed as user 19000"]),
+                (["setpriv", "--bounding-set", "-sys_admin"], ["--uid", "1000"], 0, ["jailed as user 1000,"]),
+                (["setpriv", "--bounding-set", "-setuid"], [], 0, [stays, "jailed as user 0,"]),
+                (["setpriv", "--bounding-set", "-setuid"], ["--uid", "1000"], 1, ["user ID 1000: Operation not permitted"]),
+                (["setpriv", "--bounding-set", "-all"], [], 1, [stays, "with --jail-without userns it goes on"]),
+                (["setpriv", "--bounding-set", "-all"], ["--jail-without", "userns"], 0, [stays, "jailed as user 0,"]),
+                (["unshare", "--user", "--map-root-user"], [], 0, [stays, "jailed as user 0,"])):
+            result = run(*prefix, *vmm_args(work, "poweroff", *uids, *options))
+            equal(result.code, code, f"exit code of {prefix} {options}: {result}")
+            for word in words:
+                match(re.escape(word), result.err, "stderr")
+
+
+def test_many_processes_without_a_user_namespace():
+    """Those of the same user are nothing to the monitor."""
+    limit = "/proc/sys/user/max_user_namespaces"
+    with WorkDir() as work:
+        before = file_text(limit)
+        mode = os.stat("/dev/kvm").st_mode
+        args = shlex.join(vmm_args(work, "poweroff", "--jail-without", "userns"))
+        script = f"echo 0 >{limit}; exec setpriv --reuid 1234 --regid 1234 --clear-groups sh -c \"$1\""
+        many = f"for i in $(seq 80); do sleep 100 & done; {args}; code=$?; kill $(jobs -p); exit $code"
+        os.chmod("/dev/kvm", 0o666)
+        try:
+            result = run("sh", "-c", script, "sh", many)
+        finally:
+            with open(limit, "w", encoding="ascii") as file:
+                file.write(before)
+            os.chmod("/dev/kvm", mode)
+        equal(result.code, 0, f"exit code: {result}")
 
 
 def test_events():

@@ -40,7 +40,7 @@ uint64_t sandbox_file_max(void)
 	return limit.rlim_cur;
 }
 
-int stage_limits(const struct config *config, struct err *err)
+int stage_limits(const struct config *config, bool alone, struct err *err)
 {
 	const struct config_jail *jail = &config->jail;
 	const struct {
@@ -57,8 +57,12 @@ int stage_limits(const struct config *config, struct err *err)
 	};
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(limits) && !r; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(limits) && !r; i++) {
+		/* Those of all the user's other programs would count, too. */
+		if (limits[i].resource == RLIMIT_NPROC && !alone)
+			continue;
 		r = set_limit(limits[i].resource, limits[i].name, limits[i].value, err);
+	}
 	if (!r && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		r = err_errno(err, errno, "jail: closing to debuggers");
 	return r;

@@ -7,13 +7,29 @@
 #include "base/io.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define OTHERS (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+static bool has_capability(unsigned int cap)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       data[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap);
+}
+
+bool stage_may_make_namespaces(void)
+{
+	return has_capability(CAP_SYS_ADMIN);
+}
 
 int stage_namespaces(struct err *err)
 {
@@ -37,6 +53,10 @@ int stage_user_namespace(int process, bool others, struct err *err)
 	char text[48];
 	int r;
 
+	/* Its map would be refused when there is no way back. */
+	if (uid == 0 && !has_capability(CAP_SETFCAP))
+		return err_set(err, -ENOTSUP,
+			"jail: root without CAP_SETFCAP can make no user namespace for itself");
 	/* It can be off: a sysctl, a limit of 0, another security module, or a chroot around us. */
 	if (unshare(CLONE_NEWUSER | (others ? OTHERS : 0)) < 0)
 		return err_set(err, errno == ENOMEM ? -ENOMEM : -ENOTSUP,

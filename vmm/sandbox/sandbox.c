@@ -215,8 +215,22 @@ static int settle(struct sandbox *sandbox, const struct config_jail *config,
 		err, r, "%s; with --jail-without %s it goes on", why, config_jail_layers[layer]);
 }
 
-/* Started by root: everything as root, and then be nobody. */
-static int leave_root(struct sandbox *sandbox, const struct config_jail *config, struct err *err)
+/* Be nobody. A container's root may not be able to: it stays who it is, unless told otherwise. */
+static int become(struct sandbox *sandbox, const struct config_jail *config, struct err *err)
+{
+	int r = stage_become(sandbox->uid, sandbox->gid, err);
+
+	if (!r || config->uid_given || config->gid_given || (r != -EPERM && r != -EINVAL))
+		return r;
+	log_warn("%s: the microVM stays user %u; --uid and --gid name others", err->msg, geteuid());
+	if (sandbox->lock_fd >= 0)
+		close(TAKE_FD(sandbox->lock_fd));
+	sandbox->uid = geteuid();
+	sandbox->gid = getegid();
+	return 0;
+}
+
+static int choose_user(struct sandbox *sandbox, const struct config_jail *config, struct err *err)
 {
 	int r = 0;
 
@@ -224,12 +238,20 @@ static int leave_root(struct sandbox *sandbox, const struct config_jail *config,
 	if (!config->uid_given)
 		r = stage_uid_take(&sandbox->uid, &sandbox->lock_fd, err);
 	sandbox->gid = config->gid_given ? config->gid : sandbox->uid;
+	return r;
+}
+
+/* Started by root: everything as root, and then be nobody. */
+static int leave_root(struct sandbox *sandbox, const struct config_jail *config, struct err *err)
+{
+	int r = choose_user(sandbox, config, err);
+
 	if (!r)
 		r = stage_namespaces(err);
 	if (!r)
 		r = stage_root(config, err);
 	if (!r)
-		r = stage_become(sandbox->uid, sandbox->gid, err);
+		r = become(sandbox, config, err);
 	return r;
 }
 
@@ -296,20 +318,25 @@ static int give_up(struct sandbox *sandbox, struct config *config, struct err *e
 	/* The time zone is read from a file when it is first used. */
 	tzset();
 	blank_environment();
-	if (geteuid() == 0) {
+	if (geteuid() == 0 && stage_may_make_namespaces()) {
 		r = leave_root(sandbox, jail, err);
 		if (!r)
 			r = settle(sandbox, jail, CONFIG_JAIL_USERNS,
 				stage_user_namespace(process, false, err), err);
 	} else {
-		r = leave_user(sandbox, jail, process, err);
+		/* Root without its rights, as in a container, is a user who can be another one. */
+		r = geteuid() == 0 ? choose_user(sandbox, jail, err) : 0;
+		if (!r && geteuid() == 0)
+			r = become(sandbox, jail, err);
+		if (!r)
+			r = leave_user(sandbox, jail, process, err);
 	}
 	if (!r)
 		r = stage_capabilities(err);
 	if (!r)
 		r = settle(sandbox, jail, CONFIG_JAIL_LANDLOCK, stage_landlock(jail, err), err);
 	if (!r)
-		r = stage_limits(config, err);
+		r = stage_limits(config, sandbox->layers & 1u << CONFIG_JAIL_USERNS, err);
 	if (!r && !jail->no_seccomp)
 		r = settle(sandbox, jail, CONFIG_JAIL_SECCOMP, seccomp_prepare(err), err);
 	if (r < 0)

@@ -4,6 +4,7 @@
 
 #include "vmm/config.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct err;
@@ -23,6 +24,9 @@ int stage_uid_take(uid_t *ret_uid, int *ret_fd, struct err *err);
 
 /* stage_become() - be @uid and @gid, without further groups. Needs root. */
 int stage_become(uid_t uid, gid_t gid, struct err *err);
+
+/* stage_may_make_namespaces() - is root here one who may? That of a container often isn't. */
+bool stage_may_make_namespaces(void);
 
 /* stage_namespaces() - be alone in new mount, network, IPC, UTS and cgroup namespaces. Needs root.
  */
@@ -51,5 +55,9 @@ int stage_capabilities(struct err *err);
 /* stage_landlock() - no file system, no network, no signals to others; @config: the exceptions. */
 int stage_landlock(const struct config_jail *config, struct err *err);
 
-/* stage_limits() - resource limits; @config: the whole VM's. And no core, no ptrace. */
-int stage_limits(const struct config *config, struct err *err);
+/*
+ * stage_limits() - resource limits, no core, no ptrace
+ * @config:	the whole VM's
+ * @alone:	there is nobody else in the user namespace, so that its threads can be counted
+ */
+int stage_limits(const struct config *config, bool alone, struct err *err);
