@@ -254,10 +254,10 @@ def test_terminal_interrupt():
 
 def test_terminal_signal_group():
     with Guest() as guest:
-        guest.started(["sh", "-c", "trap 'echo parent; exit 4' USR1; echo ready; sleep 100"], tty=(24, 80))
+        # The shell's child says so: the shell looks at its trap when that has gone.
+        guest.started(["sh", "-c", "trap 'echo parent; exit 4' USR1; sh -c 'echo ready; exec sleep 100'"], tty=(24, 80))
         sock = guest.accept(TTY)
         read_until(sock, b"ready\r\n")
-        time.sleep(0.2)
         guest.send(SIGNAL, struct.pack("<II", 10, 1))
         read_until(sock, b"parent")
         assert guest.exited() == (4, 0)
