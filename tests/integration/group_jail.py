@@ -16,8 +16,10 @@ import threading
 from api_client import Vmm
 from attack import make_disk
 from group_net import Tap
+from group_vsock import HOST_PORT, Guest
 from harness import (DEADLINE, EMULATED, END_DEADLINE, LONG_DEADLINE, TOP, VMM, Skip, WorkDir, check,
-                     check_no_process_left, equal, file_text, kill, read_until, run, start, tree, wait_for)
+                     check_no_process_left, equal, file_text, finish, kill, listen, match, read_until, run, start,
+                     tree, wait_for)
 
 sys.path.insert(0, os.path.join(TOP, "vmm", "sandbox"))
 
@@ -86,8 +88,12 @@ def mounts(pid):
 
 
 def descriptors(pid):
-    folder = f"/proc/{pid}/fd"
-    return {int(name): os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+    folder, found = f"/proc/{pid}/fd", {}
+    for name in os.listdir(folder):
+        # A client's connection may be closed meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            found[int(name)] = os.readlink(f"{folder}/{name}")
+    return found
 
 
 def limits(pid):
@@ -229,6 +235,34 @@ def test_a_monitor_as_the_host_sees_it():
         for name in ("status", "mem", "fd", "maps"):
             equal(os.stat(f"/proc/{pid}/{name}").st_uid, 0, f"owner of /proc/PID/{name}")
         check_descriptors(pid, [full.disk, full.log, ID_FILE])
+        check(full.left not in descriptors(pid) or descriptors(pid)[full.left] != "/", "an inherited folder is open")
+        # Behind the filter it still writes its log, with the thread's name.
+        kill(pid, signal.SIGTERM)
+        result = finish(full.monitor.process)
+        equal((result.code, result.err), (1, b""), "exit code and stderr")
+        match(r"\[anonymous-instance:hull-vmm\] ended by signal 15", file_text(full.log), "log")
+
+
+def test_a_socket_that_it_may_not_connect_to():
+    """The guest is refused, whoever started the monitor is told once why, and all goes on."""
+    if ANY_KVM:
+        raise Skip("Linux doesn't boot on this machine's KVM")
+    with WorkDir() as work, contextlib.ExitStack() as stack:
+        vm = Guest(work)
+        stack.callback(kill, vm.process.pid, signal.SIGKILL)
+        path = f"{vm.path}_{HOST_PORT}"
+        server = stack.enter_context(listen(path))
+        for _ in range(2):
+            os.chmod(path, 0o700)
+            vm.dial(b"d" + struct.pack("<II", HOST_PORT, 1)).close()
+            read_until(vm.process.stdout, f"dialing {HOST_PORT}: Connection reset by peer")
+            os.chmod(path, 0o777)
+            vm.dial(b"d" + struct.pack("<II", HOST_PORT, 1)).close()
+            server.accept()[0].close()
+        with vm.dial(b"p"):
+            result = finish(vm.process)
+        equal(result.code, 0, "exit code")
+        match(rf"\A[^\n]*{re.escape(path)}: not permitted to user 19\d{{8}}, [^\n]*\n\Z", result.err, "stderr")
 
 
 def test_its_limits():
@@ -540,14 +574,14 @@ def test_a_grant_that_is_not_there():
 
 def host_state():
     """What a monitor might leave on the host."""
-    cgroups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup")]
+    # Others use these, too, on a machine that isn't this test's alone.
+    cgroups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup")] if EMULATED else []
     return {
         "mounts": file_text("/proc/self/mountinfo"),
         "/run/hull": sorted(tree("/run/hull")),
         "network devices": sorted(os.listdir("/sys/class/net")),
         "cgroups": sorted(cgroups),
         "sockets": sorted(line.split()[-1] for line in file_text("/proc/net/unix").splitlines() if "@" in line),
-        # Others use it, too, on a machine that isn't this test's alone.
         "/tmp": sorted(os.listdir("/tmp")) if EMULATED else [],
     }
 
