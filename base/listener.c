@@ -101,10 +101,12 @@ static int make_ready(const struct sockaddr_un *addr, int type, bool locked)
 	}
 	/* Left by one that was killed right here. */
 	if (fd == -EADDRINUSE) {
-		int CLEANUP_FD lock = locked ? -1 : lock_directory(addr);
+		int lock = locked ? -1 : lock_directory(addr);
 
 		remove_dead(&other, type);
 		fd = make(&other, type);
+		if (lock >= 0)
+			close(lock);
 	}
 	if (fd < 0)
 		return make(addr, type);
@@ -116,11 +118,10 @@ static int make_ready(const struct sockaddr_un *addr, int type, bool locked)
 	return r == -EEXIST ? -EADDRINUSE : make(addr, type);
 }
 
-/* Take over what a process that has ended left behind. Return: a descriptor, or -errno with @err
- * set. */
+/* Take over what a process that has ended left behind, with the directory locked. Return: a
+ * descriptor, or -errno with @err set. */
 static int replace(const char *what, const struct sockaddr_un *addr, int type, struct err *err)
 {
-	int CLEANUP_FD lock = lock_directory(addr);
 	int r = check_taken(what, addr, type, err), fd;
 
 	if (r < 0)
@@ -137,7 +138,7 @@ int listener_open(
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct stat st;
-	int fd;
+	int fd, lock;
 
 	*ret_id = (struct listener_id){0};
 	if (!*path)
@@ -147,10 +148,14 @@ int listener_open(
 			sizeof(addr.sun_path) - 1);
 	memcpy(addr.sun_path, path, strlen(path) + 1);
 	fd = make_ready(&addr, type, false);
-	if (fd == -EADDRINUSE)
+	if (fd == -EADDRINUSE) {
+		lock = lock_directory(&addr);
 		fd = replace(what, &addr, type, err);
-	else if (fd < 0)
+		if (lock >= 0)
+			close(lock);
+	} else if (fd < 0) {
 		err_errno(err, -fd, "%s %s", what, path);
+	}
 	if (fd >= 0 && lstat(path, &st) == 0)
 		*ret_id = (struct listener_id){st.st_dev, st.st_ino};
 	return fd;
