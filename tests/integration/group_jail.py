@@ -421,7 +421,8 @@ CONSTANTS = {
     "BLKGETSIZE64": 0x80081272, "TCGETS": 0x5401, "TCSETS": 0x5402, "TCSETSW": 0x5403,
     "TCSETSF": 0x5404, "TUNSETOFFLOAD": 0x400454d0, "TUNSETQUEUE": 0x400454d9,
     "KVM_RUN": 0xae80, "KVM_KVMCLOCK_CTRL": 0xaead, "KVM_SET_GSI_ROUTING": 0x4008ae6a,
-    "MADV_DONTDUMP": mmap.MADV_DONTDUMP, "MADV_DONTNEED": mmap.MADV_DONTNEED, "PROT_EXEC": mmap.PROT_EXEC, "PR_GET_NAME": 16,
+    "MADV_DONTDUMP": mmap.MADV_DONTDUMP, "MADV_DONTNEED": mmap.MADV_DONTNEED, "PROT_EXEC": mmap.PROT_EXEC,
+    "PR_GET_NAME": 16,
     "SIGBUS": int(signal.SIGBUS), "AF_UNIX": int(socket.AF_UNIX), "0": 0,
 }
 
@@ -462,7 +463,8 @@ def check_filter(program, thread, pid):
         conditions = rules.get(number, [])
         lists = [(0,) * 6, (1,) * 6, (2 ** 64 - 1,) * 6, (0x7fffffff,) * 6]
         for condition in filter(None, conditions):
-            for value in (condition[2], condition[2] + 1, condition[2] ^ 1 << 32, condition[2] | 4, condition[2] | 1 << 63):
+            right = condition[2]
+            for value in (right, right + 1, right ^ 1 << 32, right | 4, right | 1 << 63):
                 lists += [tuple(value if n == condition[0] else rest for n in range(6)) for rest in (0, 2 ** 64 - 1)]
         for args in lists:
             got = play(program, number, args)
@@ -601,7 +603,8 @@ def test_twenty_at_once():
             for n in range(20):
                 folder = os.path.join(work, str(n))
                 os.mkdir(folder)
-                all_of_them.append(Monitor("--api-sock", f"{folder}/api", "--vsock", f"cid=3,uds={folder}/vsock", cpus=1))
+                all_of_them.append(
+                    Monitor("--api-sock", f"{folder}/api", "--vsock", f"cid=3,uds={folder}/vsock", cpus=1))
             for monitor in all_of_them:
                 monitor.__enter__()
                 uids.add(own_id(monitor.pid))
@@ -636,7 +639,8 @@ def start_traced(*argv):
 
 
 def step(pid, until):
-    """Let it go from system call to system call, in and out, until so many or the loop's first wait. Return: how many."""
+    """Let it go from stop to stop, at each system call and its return, until so many or the loop's first wait.
+    Return: how many."""
     for count in range(until):
         ptrace(PTRACE_SYSCALL, pid)
         state = os.waitpid(pid, 0)[1]
