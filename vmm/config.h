@@ -177,9 +177,8 @@ enum config_jail_layer {
 /* User IDs of VMs, where hull-vmm is started by root: above those that distributions, systemd and
  * containers hand out. */
 #define CONFIG_JAIL_UID_FIRST 1900000000u
-#define CONFIG_JAIL_UID_COUNT 65536u
-#define CONFIG_JAIL_DIR "/run/hull"
-#define CONFIG_JAIL_UID_FILE CONFIG_JAIL_DIR "/uids"
+/* One for each process ID (PID_MAX_LIMIT of the kernel). */
+#define CONFIG_JAIL_UID_COUNT (4u << 20)
 /* The largest file that may be written: a disk of 64 TiB is larger than any that is expected. */
 #define CONFIG_JAIL_FSIZE (64ull << 40)
 #define CONFIG_JAIL_GRANTS_MAX 8

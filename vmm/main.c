@@ -32,11 +32,6 @@ static int run(void)
 	struct err err;
 	int code, r;
 
-	r = sandbox_close_inherited(&monitor.config, &err);
-	if (r < 0) {
-		log_error("%s", err.msg);
-		return VM_END_ERROR;
-	}
 	monitor.events.fd = monitor.config.events_fd;
 	events_reach(&monitor.events, EVENTS_START);
 	r = check_events_fd(monitor.config.events_fd, &err);

@@ -77,7 +77,6 @@ int monitor_init(struct monitor *monitor, struct err *err)
 	int r = loop_init(&monitor->loop);
 
 	monitor->vm = VM_NONE(&monitor->loop);
-	monitor->sandbox = SANDBOX_NONE;
 	container_init(&monitor->container, &monitor->loop, &monitor->api);
 	monitor->container.events = &monitor->events;
 	metrics_init(&monitor->metrics, monitor);

@@ -120,7 +120,10 @@ int option_api(enum option_api option, char *text, struct config *config, struct
 int options_check(struct config *config, struct err *err)
 {
 	const bool served = config->api.sock || config->api.fd_count;
+	int r = option_jail_check(config, err);
 
+	if (r < 0)
+		return r;
 	if (config->kernel && config->api.file)
 		return err_set(err, -EINVAL, "--kernel and --config-file exclude each other");
 	if (config->api.none && served)

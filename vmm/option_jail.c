@@ -113,3 +113,14 @@ int option_jail(enum option_jail option, char *text, struct config *config, stru
 	}
 	return -EINVAL;
 }
+
+int option_jail_check(const struct config *config, struct err *err)
+{
+	const struct config_jail *jail = &config->jail;
+
+	if (jail->off && (jail->uid_given || jail->gid_given || jail->grant_count || jail->fsize ||
+				 jail->nofile))
+		return err_set(err, -EINVAL,
+			"--no-jail: --uid, --gid, --grant and --resource-limit are of the jail");
+	return 0;
+}

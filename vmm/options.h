@@ -80,5 +80,8 @@ int option_serial(char *text, struct config *config, struct err *err);
 int option_jail(enum option_jail option, char *text, struct config *config, struct err *err);
 int option_api(enum option_api option, char *text, struct config *config, struct err *err);
 
+/* option_jail_check() - do those of the jail fit together? */
+int option_jail_check(const struct config *config, struct err *err);
+
 /* options_check() - do the options fit together? Fills in what follows from them. */
 int options_check(struct config *config, struct err *err);

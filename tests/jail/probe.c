@@ -65,17 +65,16 @@ static struct {
 
 _Noreturn static void child(const struct attempt *attempt, enum mode mode)
 {
-	struct sandbox sandbox = SANDBOX_NONE;
+	struct sandbox sandbox = {0};
 	struct config config;
 	struct err err;
-	int code, r;
+	int code, r = 0;
 
 	/* Whatever it waits for. */
 	alarm(CHILD_SECONDS);
 	config_init(&config);
-	r = sandbox_close_inherited(&config, &err);
 	attempts_open();
-	if (!r && mode != MODE_BARE)
+	if (mode != MODE_BARE)
 		r = sandbox_enter(&sandbox, &config, &err);
 	if (!r && (mode == MODE_LOOP || mode == MODE_VCPU))
 		r = seccomp_enter(mode == MODE_LOOP ? SECCOMP_LOOP : SECCOMP_VCPU);

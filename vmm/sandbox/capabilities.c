@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -40,6 +41,11 @@ int stage_capabilities(struct err *err)
 		return err_errno(err, errno, "jail: ambient capabilities");
 	if (syscall(SYS_capset, &header, none) < 0)
 		return err_errno(err, errno, "jail: giving up capabilities");
+	/* The caller's keys are to be had by whoever is in the session. A container may forbid it.
+	 */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS &&
+		errno != EPERM)
+		return err_errno(err, errno, "jail: session keyring");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(err, errno, "jail: no_new_privs");
 	return 0;

@@ -4,7 +4,6 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "vmm/sandbox/sandbox.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -29,15 +28,6 @@ static int set_limit(int resource, const char *name, uint64_t value, struct err 
 	if (setrlimit((__rlimit_resource_t)resource, &now) < 0)
 		return err_errno(err, errno, "jail: limit of %s", name);
 	return 0;
-}
-
-uint64_t sandbox_file_max(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
-		return UINT64_MAX;
-	return limit.rlim_cur;
 }
 
 int stage_limits(const struct config *config, bool alone, struct err *err)

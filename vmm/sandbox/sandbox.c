@@ -8,6 +8,7 @@
 #include "vmm/sandbox/seccomp.h"
 #include "vmm/sandbox/stages.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -28,10 +29,9 @@
  *
  *     inherited     what the caller left open by accident. First of all, while the numbers that
  *                   the command line names are the only ones open.
- *     uid           an ID of its own, so that a monitor that breaks out of all below meets no
- *                   file, process or key of another VM's, nor of root's. It is chosen while the
- *                   lock file can be opened, and put on once root has no more to do: see
- *                   namespaces.
+ *     uid          an ID of its own, so that a monitor that breaks out of all below meets no file,
+ *                  process or key of another VM's, nor of root's. It is chosen while /proc can be
+ *                  asked, and put on once root has no more to do: see namespaces.
  *     namespaces    no mount, network interface, semaphore, host name or cgroup of the host's is
  *                   seen. As root they are made as root and the user namespace last, so that they
  *                   don't belong to it and nobody in it has a right to them. Without root the
@@ -55,51 +55,44 @@
  * not fork. Who starts it can put it into one, as hull does.
  */
 
-/* What outlives execve() without being asked to, between @from and @to. Return: 0 or -errno. */
-static int close_between(unsigned int from, unsigned int to)
+static bool is_named(const struct config *config, int fd)
 {
-	if (from > to)
-		return 0;
-	return syscall(SYS_close_range, from, to, 0) < 0 ? -errno : 0;
-}
+	bool named = fd == config->events_fd || fd == config->vsock.fd ||
+		     fd == config->api.container_fd ||
+		     (config->serial.kind == CONFIG_SERIAL_FD && fd == config->serial.fd);
 
-static void note(int *fds, unsigned int *count, int fd)
-{
-	unsigned int i = *count;
-
-	if (fd <= STDERR_FILENO)
-		return;
-	for (; i > 0 && fds[i - 1] > fd; i--)
-		fds[i] = fds[i - 1];
-	fds[i] = fd;
-	++*count;
-}
-
-int sandbox_close_inherited(const struct config *config, struct err *err)
-{
-	/* In ascending order. */
-	int fds[CONFIG_DISKS_MAX + CONFIG_NETS_MAX * CONFIG_NET_PAIRS_MAX + CONFIG_API_FDS_MAX + 4];
-	unsigned int count = 0, from = STDERR_FILENO + 1;
-	int r = 0;
-
-	note(fds, &count, config->events_fd);
-	note(fds, &count, config->serial.kind == CONFIG_SERIAL_FD ? config->serial.fd : -1);
-	note(fds, &count, config->vsock.fd);
-	note(fds, &count, config->api.container_fd);
 	for (unsigned int i = 0; i < config->api.fd_count; i++)
-		note(fds, &count, config->api.fds[i]);
+		named |= fd == config->api.fds[i];
 	for (unsigned int i = 0; i < config->disk_count; i++)
-		note(fds, &count, config->disks[i].path ? -1 : config->disks[i].fd);
+		named |= !config->disks[i].path && fd == config->disks[i].fd;
 	for (unsigned int i = 0; i < config->net_count; i++)
 		for (unsigned int n = 0; n < config->nets[i].fd_count; n++)
-			note(fds, &count, config->nets[i].fds[n]);
-	for (unsigned int i = 0; i < count && !r; i++) {
-		r = close_between(from, (unsigned int)fds[i] - 1);
-		from = (unsigned int)fds[i] + 1;
+			named |= fd == config->nets[i].fds[n];
+	return named;
+}
+
+/* What the monitor has opened is closed by execve(); what isn't was there before. */
+static int close_inherited(int process, const struct config *config, struct err *err)
+{
+	int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return err_errno(err, errno, "jail: /proc/self/fd");
 	}
-	if (!r)
-		r = close_between(from, UINT_MAX);
-	return r < 0 ? err_errno(err, -r, "jail: closing inherited descriptors") : 0;
+	while ((entry = readdir(dir))) {
+		int flags;
+
+		fd = (int)strtol(entry->d_name, NULL, 10);
+		flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
+		if (flags >= 0 && !(flags & FD_CLOEXEC) && !is_named(config, fd))
+			close(fd);
+	}
+	closedir(dir);
+	return 0;
 }
 
 /* Return: @path, or an absolute one that @config keeps, with one slash in front; NULL for lack of
@@ -223,8 +216,6 @@ static int become(struct sandbox *sandbox, const struct config_jail *config, str
 	if (!r || config->uid_given || config->gid_given || (r != -EPERM && r != -EINVAL))
 		return r;
 	log_warn("%s: the microVM stays user %u; --uid and --gid name others", err->msg, geteuid());
-	if (sandbox->lock_fd >= 0)
-		close(TAKE_FD(sandbox->lock_fd));
 	sandbox->uid = geteuid();
 	sandbox->gid = getegid();
 	return 0;
@@ -236,7 +227,7 @@ static int choose_user(struct sandbox *sandbox, const struct config_jail *config
 
 	sandbox->uid = config->uid;
 	if (!config->uid_given)
-		r = stage_uid_take(&sandbox->uid, &sandbox->lock_fd, err);
+		r = stage_uid_choose(&sandbox->uid, err);
 	sandbox->gid = config->gid_given ? config->gid : sandbox->uid;
 	return r;
 }
@@ -315,6 +306,9 @@ static int give_up(struct sandbox *sandbox, struct config *config, struct err *e
 	process = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0)
 		return err_errno(err, errno, "jail: /proc/self");
+	r = close_inherited(process, config, err);
+	if (r < 0)
+		return r;
 	/* The time zone is read from a file when it is first used. */
 	tzset();
 	blank_environment();

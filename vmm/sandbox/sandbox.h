@@ -13,31 +13,18 @@ struct err;
  * @jailed:	sandbox_enter() is done: nothing can be opened by a host's path any more, but in the
  *		directories that were granted
  * @uid, @gid:	what the process is then
- * @lock_fd:	holds @uid against other VMs for as long as the process lives, or -1
  * @layers:	of enum config_jail_layer, a bit each: those that are in place
  */
 struct sandbox {
 	bool jailed;
 	uid_t uid;
 	gid_t gid;
-	int lock_fd;
 	unsigned int layers;
 };
 
-#define SANDBOX_NONE ((struct sandbox){.lock_fd = -1})
-
-/*
- * sandbox_close_inherited() - close what the caller left open by accident
- * @config:	its descriptors, and standard input, output and error, stay
- *
- * Context: before anything is opened.
- * Return: 0 or -errno with @err set.
- */
-int sandbox_close_inherited(const struct config *config, struct err *err);
-
 /*
  * sandbox_enter() - give up all but what is open
- * @sandbox:	SANDBOX_NONE
+ * @sandbox:	zeroed
  * @config:	whether, as whom, which directories stay, which layers may be missing; the
  *directories' names are made absolute
  *
@@ -48,10 +35,3 @@ int sandbox_close_inherited(const struct config *config, struct err *err);
  * on without.
  */
 int sandbox_enter(struct sandbox *sandbox, struct config *config, struct err *err);
-
-/*
- * sandbox_file_max() - the size in bytes beyond which a file can't be written
- *
- * Return: RLIMIT_FSIZE, or UINT64_MAX when there is none.
- */
-uint64_t sandbox_file_max(void);

@@ -15,12 +15,9 @@ struct err;
  * Context: loop thread, while there is no other.
  */
 
-/*
- * stage_uid_take() - find a user ID that no other VM has
- * @ret_uid:	of the range CONFIG_JAIL_UID_FIRST ff.
- * @ret_fd:	to be kept open: the ID is taken while it is
- */
-int stage_uid_take(uid_t *ret_uid, int *ret_fd, struct err *err);
+/* stage_uid_choose() - a user ID that no other VM has. @ret_uid: of the range CONFIG_JAIL_UID_FIRST
+ * ff. */
+int stage_uid_choose(uid_t *ret_uid, struct err *err);
 
 /* stage_become() - be @uid and @gid, without further groups. Needs root. */
 int stage_become(uid_t uid, gid_t gid, struct err *err);
