@@ -219,7 +219,8 @@ static int spawn_alone(pid_t *ret_pid, const struct monitor_config *config,
 	int CLEANUP_FD ours = alone ? open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC) : -1;
 	int r;
 
-	alone = ours >= 0 && unshare(CLONE_NEWPID) == 0;
+	/* Root of a user namespace may be able to leave, but not to come back. */
+	alone = ours >= 0 && setns(ours, CLONE_NEWPID) == 0 && unshare(CLONE_NEWPID) == 0;
 	r = posix_spawn(ret_pid, config->program, files, attr, argv, environ);
 	/* Further children, in one whose first process had ended, could not be made. */
 	if (alone && setns(ours, CLONE_NEWPID) < 0 && !r)

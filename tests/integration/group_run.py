@@ -104,3 +104,9 @@ def test_output_closed_before_the_start():
     result = finish(process)
     check(result.code in (4, 141), "exit code:", result)
 
+
+def test_root_of_a_user_namespace():
+    """It may make a process ID namespace for the monitor, but not come back from it; and there is no other user to be."""
+    result = run("unshare", "--user", "--map-root-user", HULL, "run", BUSYBOX, "echo", "hi")
+    equal((result.code, result.out), (0, b"hi\n"), f"end: {result}")
+    match("the microVM stays user 0", result.err, "stderr")
