@@ -27,11 +27,10 @@
  * logs, the kernel's and the initrd's pages. From there on it needs no name of the host's. So each
  * stage takes away what nothing needs any more, and stands where it does because
  *
- *     inherited     what the caller left open by accident. First of all, while the numbers that
- *                   the command line names are the only ones open.
- *     uid          an ID of its own, so that a monitor that breaks out of all below meets no file,
- *                  process or key of another VM's, nor of root's. It is chosen while /proc can be
- *                  asked, and put on once root has no more to do: see namespaces.
+ *     inherited     what the caller left open by accident. While /proc can be asked for it.
+ *     uid           an ID of its own, so that a monitor that breaks out of all below meets no
+ *                   file, process or key of another VM's, nor of root's. It is chosen while /proc
+ *                   can be asked, and put on once root has no more to do: see namespaces.
  *     namespaces    no mount, network interface, semaphore, host name or cgroup of the host's is
  *                   seen. As root they are made as root and the user namespace last, so that they
  *                   don't belong to it and nobody in it has a right to them. Without root the
