@@ -6,8 +6,8 @@ import shlex
 import signal
 
 from guest import CMDLINE, debian_kernel, expect_end, said, start_vmm, vmm, vmm_args
-from harness import (END_DEADLINE, KERNEL, LONG_DEADLINE, VMM, WorkDir, check, equal, finish, kill, match, read_until,
-                     run)
+from harness import (END_DEADLINE, KERNEL, LONG_DEADLINE, VMM, WorkDir, check, equal, file_text, finish, kill, match,
+                     read_until, run)
 
 MIB = 1 << 20
 
@@ -158,7 +158,7 @@ def test_many_processes_without_a_user_namespace():
         mode = os.stat("/dev/kvm").st_mode
         args = shlex.join(vmm_args(work, "poweroff", "--jail-without", "userns"))
         script = f"echo 0 >{limit}; exec setpriv --reuid 1234 --regid 1234 --clear-groups sh -c \"$1\""
-        many = f"for i in $(seq 80); do sleep 100 & done; {args}; code=$?; kill $(jobs -p); exit $code"
+        many = f"for i in $(seq 80); do sleep 100 & all=\"$all $!\"; done; {args}; code=$?; kill $all; exit $code"
         os.chmod("/dev/kvm", 0o666)
         try:
             result = run("sh", "-c", script, "sh", many)
