@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
 /*
@@ -36,8 +38,38 @@ struct attempt {
 	bool bare_root, bare_user;
 };
 
-extern const struct attempt attempts[];
-extern const size_t attempts_count;
+/* For the rows. */
+#define CALL(name) #name, SYS_##name
+/* clang-format off */
+#define DONE {.done = true}
+#define NOT(...) {.errnos = {__VA_ARGS__}}
+/* clang-format on */
+#define WITHOUT(...) .root = __VA_ARGS__, .user = __VA_ARGS__
+#define LOOP_TOO(...) .loop = __VA_ARGS__, WITHOUT(__VA_ARGS__)
+#define ALL_TOO(...) .vcpu = __VA_ARGS__, LOOP_TOO(__VA_ARGS__)
+#define BARE .bare_root = true, .bare_user = true
+
+/* struct attempts - those of one kind, a file each */
+struct attempts {
+	const struct attempt *rows;
+	size_t count;
+};
+
+extern const struct attempts attempts_files, attempts_processes, attempts_rights, attempts_kernel,
+	attempts_code;
+
+/* What the parent is, and has; the children inherit the values. */
+struct attempts_target {
+	pid_t pid;
+	char secret[16];
+	char name[32];
+	char file[40];
+	uint16_t port;
+	int shm;
+	int host_root, host_mnt, host_net, host_user, tty;
+};
+
+extern struct attempts_target attempts_target;
 
 /* attempts_serve() - in the parent: be what the attempts are aimed at. Return: 0 or -errno. */
 int attempts_serve(void);

@@ -227,6 +227,8 @@ static bool is_wanted(const char *name, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	static const struct attempts *const kinds[] = {&attempts_files, &attempts_processes,
+		&attempts_rights, &attempts_kernel, &attempts_code};
 	bool all = true;
 	int r;
 
@@ -241,9 +243,10 @@ int main(int argc, char **argv)
 		printf("not ok serving # %s\n", strerror(-r));
 		return 1;
 	}
-	for (size_t i = 0; i < attempts_count; i++)
-		if (is_wanted(attempts[i].name, argc, argv))
-			all &= make(&attempts[i]);
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		for (size_t i = 0; i < kinds[k]->count; i++)
+			if (is_wanted(kinds[k]->rows[i].name, argc, argv))
+				all &= make(&kinds[k]->rows[i]);
 	attempts_unserve();
 	return all ? 0 : 1;
 }

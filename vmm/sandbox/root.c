@@ -44,6 +44,8 @@ static int make_directories(int root, const char *path)
 {
 	char partial[CONFIG_JAIL_PATH_MAX];
 
+	if (strlen(path) > sizeof(partial))
+		return -ENAMETOOLONG;
 	for (const char *p = path + 1; *p; p++) {
 		const char *end = strchrnul(p, '/');
 		size_t len = (size_t)(end - (path + 1));
