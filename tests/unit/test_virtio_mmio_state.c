@@ -93,16 +93,22 @@ START_TEST(goes_on_after_load)
 }
 END_TEST
 
-START_TEST(load_of_a_driver_half_way)
+/* Save a device that has nothing under way, and load it into another. */
+static void move_idle(void)
 {
-	setup();
-	prepare();
 	loop_call(&loop, save, NULL);
 	ck_assert_int_eq(probe.quiesced, 0);
 	replace();
 	loop_call(&loop, load, NULL);
 	ck_assert_int_eq(load_result, 0);
 	ck_assert_int_eq(probe.activated, 0);
+}
+
+START_TEST(load_of_a_driver_half_way)
+{
+	setup();
+	prepare();
+	move_idle();
 	status(ACK | DRIVER | FEATURES_OK | DRIVER_OK);
 	ck_assert_int_eq(probe.activated, 1);
 	ck_assert_uint_eq(probe.size_seen, 8);
@@ -118,12 +124,7 @@ START_TEST(load_of_a_broken_device)
 	__atomic_store_n(&f.queues[0].avail->idx, 100, __ATOMIC_RELEASE);
 	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	sync_loop();
-	loop_call(&loop, save, NULL);
-	ck_assert_int_eq(probe.quiesced, 0);
-	replace();
-	loop_call(&loop, load, NULL);
-	ck_assert_int_eq(load_result, 0);
-	ck_assert_int_eq(probe.activated, 0);
+	move_idle();
 	ck_assert_uint_eq(rd(VIRTIO_MMIO_STATUS) & NEEDS_RESET, NEEDS_RESET);
 	status(0);
 	go();
