@@ -46,3 +46,15 @@ int err_errno(struct err *err, int errnum, const char *fmt, ...)
 	err_clean(err);
 	return -errnum;
 }
+
+int err_add(struct err *err, const char *fmt, ...)
+{
+	size_t len = strlen(err->msg);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err->msg + len, sizeof(err->msg) - len, fmt, ap);
+	va_end(ap);
+	err_clean(err);
+	return err->code;
+}

@@ -37,3 +37,11 @@ int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((form
  */
 int err_errno(struct err *err, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * err_add() - add to the message of a failure that is told already: what it means, what helps
+ * @err:	not NULL
+ *
+ * Return: its code.
+ */
+int err_add(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

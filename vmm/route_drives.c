@@ -153,7 +153,6 @@ static int check_new_file(const struct monitor *monitor, const struct config_dis
 	const char *path, struct err *err)
 {
 	bool same = disk->path && !strcmp(path, disk->path);
-	char why[ERR_MSG_MAX];
 	int r;
 
 	if (same && monitor->sandbox.jailed)
@@ -161,11 +160,9 @@ static int check_new_file(const struct monitor *monitor, const struct config_dis
 	r = route_check_file("drive", path, disk->read_only, true, err);
 	if (!r || !monitor->sandbox.jailed)
 		return r;
-	memcpy(why, err->msg, sizeof(why));
-	return err_set(err, r,
-		"%s; the microVM is jailed and opens only files that its user may open, in "
-		"directories named by --grant",
-		why);
+	return err_add(err,
+		"; the microVM is jailed and opens only files that its user may open, in "
+		"directories named by --grant");
 }
 
 int route_patch_drive(struct route_call *call, struct err *err)

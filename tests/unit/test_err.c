@@ -33,6 +33,20 @@ START_TEST(errno_text_is_added)
 }
 END_TEST
 
+START_TEST(more_is_added)
+{
+	static char text[2 * ERR_MSG_MAX];
+	struct err err;
+
+	err_set(&err, -EPERM, "no %s", "a");
+	ck_assert_int_eq(err_add(&err, "; try\n%d", 7), -EPERM);
+	ck_assert_str_eq(err.msg, "no a; try?7");
+	memset(text, 'x', sizeof(text) - 1);
+	ck_assert_int_eq(err_add(&err, "%s", text), -EPERM);
+	ck_assert_uint_eq(strlen(err.msg), ERR_MSG_MAX - 1);
+}
+END_TEST
+
 START_TEST(stays_one_printable_line)
 {
 	struct err err;
@@ -53,5 +67,5 @@ START_TEST(long_text_is_cut)
 }
 END_TEST
 
-SUITE("err", sets_code_and_text, null_keeps_the_code, errno_text_is_added, stays_one_printable_line,
-	long_text_is_cut)
+SUITE("err", sets_code_and_text, null_keeps_the_code, errno_text_is_added, more_is_added,
+	stays_one_printable_line, long_text_is_cut)

@@ -191,8 +191,6 @@ static int settle_grants(struct config *config, struct err *err)
 static int settle(struct sandbox *sandbox, const struct config_jail *config,
 	enum config_jail_layer layer, int r, struct err *err)
 {
-	char why[ERR_MSG_MAX];
-
 	if (!r)
 		sandbox->layers |= 1u << layer;
 	if (r != -ENOTSUP)
@@ -202,9 +200,7 @@ static int settle(struct sandbox *sandbox, const struct config_jail *config,
 			config_jail_layers[layer]);
 		return 0;
 	}
-	memcpy(why, err->msg, sizeof(why));
-	return err_set(
-		err, r, "%s; with --jail-without %s it goes on", why, config_jail_layers[layer]);
+	return err_add(err, "; with --jail-without %s it goes on", config_jail_layers[layer]);
 }
 
 /* Be nobody. A container's root may not be able to: it stays who it is, unless told otherwise. */
