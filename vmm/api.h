@@ -4,6 +4,7 @@
 
 #include "base/listener.h"
 #include "base/loop.h"
+#include "vmm/api_connection.h"
 #include "vmm/http.h"
 
 #include <stdbool.h>
@@ -12,14 +13,9 @@
 /*
  * Theory of operation
  *
- *     accept --> READING --request--> handler --response--> WRITING --all sent--> READING ...
- *                   |                    |                      |
- *                   |                    +--parked--> api_answer() sends the response
- *                   +-- end of file, an error, too slow --> closed
+ *     listener --accept--> connections, each with one request under way --> ops->handle()
  *
- * A connection has one request under way. While its response has not left, nothing more is read
- * from it, so that a client which never reads holds one response and one buffer, and no more. Each
- * turn of the loop reads and serves a bounded piece of one connection. Deadlines share one timer.
+ * Deadlines of all of them share one timer. What one of them does is told in api_connection.h.
  */
 
 struct err;
@@ -92,32 +88,6 @@ struct api_ops {
 	void (*gone)(void *ctx, uint64_t ticket);
 };
 
-/*
- * struct api_connection - one client
- * @ticket:	of the request under way
- * @deadline_ms: monotonic; UINT64_MAX for none
- */
-struct api_connection {
-	struct loop_source src;
-	struct api *api;
-	struct http_parser parser;
-	struct buf in;
-	struct buf out;
-	uint64_t ticket;
-	uint64_t deadline_ms;
-	bool used;
-	bool parked;
-	bool inherited;  /* not accepted: it may idle */
-	bool owner;      /* its end is the owner's */
-	bool keep_alive; /* of the request under way */
-	bool in_request; /* a part of a request has come */
-	bool blocked;    /* a part of the response hasn't left */
-	bool ended;      /* the client has sent all */
-	bool closing;    /* close when the response has left */
-	bool body_due;   /* of the request under way: it was to be streamed, and nobody took it */
-	bool draining;   /* closed, but for what the client still sends */
-};
-
 /* api_owner_fn - the client that api_adopt() was told is the owner is gone. Context: loop. */
 typedef void api_owner_fn(void *ctx);
 
@@ -176,3 +146,6 @@ void api_fini(struct api *api);
  * @reply:	its body is taken over and freed
  */
 void api_answer(struct api *api, uint64_t ticket, struct api_reply *reply);
+
+/* api_wake_at() - see to deadlines by then, or earlier. @ms: monotonic. Context: loop. */
+void api_wake_at(struct api *api, uint64_t ms);
