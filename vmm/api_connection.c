@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "vmm/api.h"
@@ -14,7 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-/* syscalls: loop: close, recvfrom, sendto, shutdown */
+/* syscalls: loop: close, sendto, shutdown */
 
 /* Read in one turn of the loop: a few hundred of the smallest requests. */
 #define READ_MAX 4096
@@ -35,12 +36,20 @@ static void set_idle(struct api_connection *conn)
 		set_deadline(conn, conn->api->idle_ms);
 }
 
+static void drop_passed(struct api_connection *conn)
+{
+	if (conn->passed >= 0)
+		close(conn->passed);
+	conn->passed = -1;
+}
+
 /* Take the descriptor out. Return: it. */
 static int conn_release(struct api_connection *conn)
 {
 	int fd = conn->src.fd;
 
 	loop_del(conn->api->loop, &conn->src);
+	drop_passed(conn);
 	buf_fini(&conn->in);
 	buf_fini(&conn->out);
 	conn->used = false;
@@ -176,7 +185,7 @@ static void respond_broken(struct api_connection *conn, const struct err *err)
 }
 
 /* Return: false when the connection is gone. */
-static bool handle(struct api_connection *conn, const struct http_request *request)
+static bool handle(struct api_connection *conn, struct http_request *request)
 {
 	struct api *api = conn->api;
 	struct api_reply reply = {.body = BUF_INIT(API_RESPONSE_MAX - HTTP_HEAD_MAX)};
@@ -184,7 +193,9 @@ static bool handle(struct api_connection *conn, const struct http_request *reque
 	conn->body_due = request->streamed;
 	conn->keep_alive = request->keep_alive && !conn->body_due;
 	conn->ticket = ++api->next_ticket;
+	request->fd = &conn->passed;
 	conn->parked = api->ops->handle(api->ctx, request, conn->ticket, &reply) == API_PARKED;
+	drop_passed(conn);
 	buf_drop(&conn->in, http_parser_next(&conn->parser));
 	if (!conn->parked && reply.stream)
 		conn_stream(conn, &reply);
@@ -239,18 +250,40 @@ static bool conn_serve(struct api_connection *conn)
 	return true;
 }
 
+/* Append what has come, and a descriptor if one came along. Return: bytes, 0 at the end, or -errno,
+ * -EPROTO for more than one descriptor. */
+static ssize_t conn_receive(struct api_connection *conn)
+{
+	ssize_t n;
+	int fd;
+
+	/* The parser refuses before the buffer's ceiling is reached. */
+	if (buf_reserve(&conn->in, READ_MAX) < 0)
+		return -ENOMEM;
+	n = io_recv_fd(conn->src.fd, conn->in.data + conn->in.len, READ_MAX, &fd);
+	if (n < 0 || fd < 0)
+		return n;
+	if (conn->passed >= 0 || conn->draining) {
+		close(fd);
+		return conn->draining ? n : -EPROTO;
+	}
+	conn->passed = fd;
+	return n;
+}
+
 /* Return: false when the connection is gone. */
 static bool conn_read(struct api_connection *conn)
 {
-	ssize_t n = -1;
+	ssize_t n = conn_receive(conn);
+	struct err err;
 
-	/* The parser refuses before the buffer's ceiling is reached. */
-	if (buf_reserve(&conn->in, READ_MAX) == 0)
-		n = recv(conn->src.fd, conn->in.data + conn->in.len, READ_MAX, MSG_DONTWAIT);
-	else
-		errno = ENOMEM;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN)
 		return true;
+	if (n == -EPROTO && !conn->draining) {
+		err_set(&err, -EPROTO, "More descriptors came with a request than can be taken");
+		respond_broken(conn, &err);
+		return conn_flush(conn);
+	}
 	if (n < 0) {
 		api_connection_close(conn);
 		return false;
@@ -310,6 +343,7 @@ int api_connection_open(struct api_connection *conn, struct api *api, int fd, bo
 		.parser.streams = api->ops->streams,
 		.in = BUF_INIT(HTTP_HEAD_MAX + api->body_max + READ_MAX),
 		.out = BUF_INIT(API_RESPONSE_MAX),
+		.passed = -1,
 		.inherited = inherited,
 		.used = true,
 	};

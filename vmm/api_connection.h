@@ -20,6 +20,9 @@
  * A connection has one request under way. While its response has not left, nothing more is read
  * from it, so that a client which never reads holds one response and one buffer, and no more. Each
  * turn of the loop reads and serves a bounded piece of one connection.
+ *
+ * A descriptor that comes along (SCM_RIGHTS) is of the request that is answered next; one that its
+ * handler leaves is closed then.
  */
 
 struct api;
@@ -29,6 +32,7 @@ struct api_reply;
  * struct api_connection - one client
  * @ticket:	of the request under way
  * @deadline_ms: monotonic; UINT64_MAX for none
+ * @passed:	a descriptor that came along with what is in @in; or -1
  */
 struct api_connection {
 	struct loop_source src;
@@ -38,6 +42,7 @@ struct api_connection {
 	struct buf out;
 	uint64_t ticket;
 	uint64_t deadline_ms;
+	int passed;
 	bool used;
 	bool parked;
 	bool inherited;  /* not accepted: it may idle */

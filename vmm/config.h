@@ -33,7 +33,8 @@ enum config_disk_io {
  * struct config_disk
  * @id:		its name, and what the guest reads as its serial number; NULL for "disk" and
  *		its number
- * @path:	of the file, or NULL where @fd is inherited
+ * @path:	of the file, or NULL where it has no name
+ * @fd:		where it is open already; or -1
  * @direct:	without the host's page cache
  * @unsafe:	the guest's flushes mean nothing
  * @root:	the API's: it is to be /dev/vda, and the kernel is told

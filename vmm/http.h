@@ -59,6 +59,8 @@ const char *http_method_name(enum http_method method);
  * @http11:	the client understands HTTP/1.1
  * @keep_alive:	the client wants to send another one
  * @upgrade:	the client wants to leave HTTP for a stream of bytes, whose kind it may have named
+ * @fd:		where there is a descriptor that came along with it (SCM_RIGHTS), or -1: who takes
+ *it leaves -1; NULL if there can't be one
  *
  * All of it is untrusted.
  */
@@ -74,6 +76,7 @@ struct http_request {
 	bool chunked;
 	bool expects_continue;
 	bool http11;
+	int *fd;
 };
 
 /* http_streams_fn - does the user take the body of such requests as it comes? @path: untrusted */

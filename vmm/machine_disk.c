@@ -30,10 +30,11 @@ static int open_disk(
 	};
 	char name[24];
 
-	if (config->path)
+	if (config->fd < 0)
 		return disk_open(loop, config->path, &options, ret, err);
 	snprintf(name, sizeof(name), "fd=%d", config->fd);
-	return disk_from_fd(loop, config->fd, name, &options, ret, err);
+	return disk_from_fd(
+		loop, config->fd, config->path ? config->path : name, &options, ret, err);
 }
 
 static int add_disk(

@@ -133,16 +133,22 @@ int route_put_drive(struct route_call *call, struct err *err)
 	return 0;
 }
 
-/* Look at the file anew, or at another one. */
-static int change_file(
-	struct monitor *monitor, const struct config_disk *disk, const char *path, struct err *err)
+/*
+ * Look at the file anew, or at another one.
+ *
+ * @path:	kept
+ * @fd:		-1, or where the file is open; taken over
+ */
+static int change_file(struct monitor *monitor, const struct config_disk *disk, const char *path,
+	int fd, struct err *err)
 {
 	struct config_disk changed = *disk;
 	struct machine_slot *slot = machine_find_slot(&monitor->machine, disk->id);
 	int r;
 
 	changed.path = path;
-	if (!disk->path || strcmp(path, disk->path) != 0)
+	changed.fd = fd;
+	if (fd >= 0 || !disk->path || strcmp(path, disk->path) != 0)
 		return machine_set_disk(&monitor->machine, &changed, err);
 	r = slot ? blk_resize(slot->dev) : -ENODEV;
 	return r < 0 ? err_errno(err, -r, "drive '%s': %s", disk->id, path) : 0;
@@ -162,7 +168,17 @@ static int check_new_file(const struct monitor *monitor, const struct config_dis
 		return r;
 	return err_add(err,
 		"; the microVM is jailed and opens only files that its user may open, in "
-		"directories named by --grant");
+		"directories named by --grant, or that come along open (SCM_RIGHTS)");
+}
+
+/* Return: the descriptor that came along, which is the caller's now, or -1. */
+static int take_descriptor(const struct route_call *call)
+{
+	int fd = -1;
+
+	if (call->request && call->request->fd)
+		fd = TAKE_FD(*call->request->fd);
+	return fd;
 }
 
 int route_patch_drive(struct route_call *call, struct err *err)
@@ -174,6 +190,7 @@ int route_patch_drive(struct route_call *call, struct err *err)
 	const char *id = NULL, *path = NULL, *kept = NULL;
 	struct rate_limit_config rate;
 	const json_t *limiter = NULL;
+	int CLEANUP_FD fd = take_descriptor(call);
 	const struct json_field fields[] = {
 		{.name = "drive_id", .type = JSON_READ_STRING, .ret = &id, .required = true},
 		JSON_STRING("path_on_host", &path),
@@ -187,9 +204,12 @@ int route_patch_drive(struct route_call *call, struct err *err)
 		return r;
 	if (!disk || !slot)
 		return err_set(err, -ENODEV, "drive '%s': there is no such drive", call->id);
+	if (fd >= 0 && !path)
+		return err_set(err, -EINVAL,
+			"drive '%s': a descriptor came along without 'path_on_host', its name", id);
 	rate = disk->rate;
 	r = route_read_rate("drive: rate_limiter", limiter, &rate, err);
-	if (!r && path)
+	if (!r && path && fd < 0)
 		r = check_new_file(monitor, disk, path, err);
 	if (!r && path && !(kept = config_keep(config, path)))
 		r = err_set(err, -ENOMEM, "drive '%s': out of memory", id);
@@ -199,7 +219,7 @@ int route_patch_drive(struct route_call *call, struct err *err)
 	if (r < 0)
 		r = err_errno(err, -r, "drive '%s': rate limit", id);
 	else if (path)
-		r = change_file(monitor, disk, kept, err);
+		r = change_file(monitor, disk, kept, TAKE_FD(fd), err);
 	if (r < 0) {
 		/* All or nothing: what was limited before is again. */
 		blk_set_limits(slot->dev, &disk->rate);
@@ -210,6 +230,7 @@ int route_patch_drive(struct route_call *call, struct err *err)
 	if (path) {
 		config_drop(config, disk->path);
 		disk->path = kept;
+		disk->fd = -1;
 	}
 	return 0;
 }

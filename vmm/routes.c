@@ -49,7 +49,7 @@ static const struct route routes[] = {
 	{HTTP_PATCH, "/balloon/statistics", ROUTE_AFTER, ROUTE_BODY, route_patch_balloon_stats},
 
 	{HTTP_PATCH, "/drives/{drive_id}", ROUTE_AFTER, ROUTE_BODY, route_patch_drive,
-		METRIC_PATCH_DRIVE},
+		METRIC_PATCH_DRIVE, .descriptor = true},
 	{HTTP_PUT, "/network-interfaces/{iface_id}", ROUTE_BEFORE, ROUTE_BODY, route_put_net,
 		METRIC_PUT_NETWORK},
 	{HTTP_PATCH, "/network-interfaces/{iface_id}", ROUTE_AFTER, ROUTE_BODY, route_patch_net,
@@ -223,6 +223,9 @@ static int handle(const struct http_request *request, struct route_call *call, s
 	call->upgrade = request->upgrade;
 	if (request->query && !route->query)
 		r = err_set(err, -EINVAL, "%s takes no query", route->path);
+	else if (request->fd && *request->fd >= 0 && !route->descriptor)
+		r = err_set(err, -EINVAL, "%s %s takes no descriptor",
+			http_method_name(route->method), route->path);
 	else
 		r = parse_body(route, request, &body, err);
 	if (!r)

@@ -70,6 +70,7 @@ enum route_body {
  * @path:	segments are literal, and one may be a name in braces, which stands for an id
  * @metric:	counts its requests; what follows it counts failures, but for a GET
  * @query:	it may have one
+ * @descriptor:	one may come along with it
  */
 struct route {
 	enum http_method method;
@@ -79,6 +80,7 @@ struct route {
 	route_fn *fn;
 	enum metric metric;
 	bool query;
+	bool descriptor;
 };
 
 /* routes_table() - all of them. Return: @ret_count rows. */

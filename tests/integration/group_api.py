@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """hull-vmm driven over its API: a guest from configuration to its end, wrong states and fields, many clients."""
+import fcntl
 import json
 import os
 import signal
 import socket
+import struct
 import threading
 
 from api_client import Connection, Vmm, curl, resident
@@ -120,6 +122,65 @@ def test_disks_and_config():
         vmm.fault("more than the guest's memory", "PATCH", "/balloon", {"amount_mib": 4096})
         equal(vmm.ok("GET", "/balloon")["amount_mib"], 16, "amount_mib")
         vmm.ok("PATCH", "/balloon/statistics", {"stats_polling_interval_s": 2})
+
+
+def open_files(pid):
+    names = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        names.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return sorted(names)
+
+
+def test_a_disk_that_comes_open():
+    """A jailed monitor opens nothing more, but takes what its client has opened."""
+    with WorkDir() as work, Vmm(work) as vmm:
+        data, other = os.path.join(work, "data"), os.path.join(work, "other")
+        for name, size in ((data, 1 << 20), (other, 4 << 20)):
+            with open(name, "wb") as file:
+                file.truncate(size)
+            os.chmod(name, 0o600)
+        vmm.ok("PUT", "/drives/data", {"drive_id": "data", "path_on_host": data,
+                                       "is_root_device": False, "is_read_only": False})
+        vmm.boot_source("hang")
+        vmm.start()
+        read_until(vmm.process.stdout, "probe: hanging")
+        before = open_files(vmm.process.pid)
+        body = {"drive_id": "data", "path_on_host": other}
+        vmm.fault("jailed.*SCM_RIGHTS", "PATCH", "/drives/data", body)
+        reading, writing = os.open(other, os.O_RDONLY), os.open(other, os.O_RDWR)
+        appending, place = os.open(other, os.O_RDWR | os.O_APPEND), os.open(work, os.O_RDONLY)
+        pipe, pair = os.pipe(), socket.socketpair()
+        vmm.fault("other: is not open for writing", "PATCH", "/drives/data", body, [reading])
+        vmm.fault("other: is open for appending", "PATCH", "/drives/data", body, [appending])
+        vmm.fault("other: is not open for writing", "PATCH", "/drives/data", body, [place])
+        vmm.fault("other: is neither a file nor", "PATCH", "/drives/data", body, [pair[0].fileno()])
+        vmm.fault("other: is not open for", "PATCH", "/drives/data", body, [pipe[1]])
+        vmm.fault("without 'path_on_host'", "PATCH", "/drives/data", {"drive_id": "data"}, [writing])
+        vmm.fault("there is no such drive", "PATCH", "/drives/none", {"drive_id": "none", "path_on_host": other},
+                  [writing])
+        vmm.fault("takes no descriptor", "GET", "/vm/config", None, [writing])
+        equal(open_files(vmm.process.pid), before, "open files after what was refused")
+        vmm.ok("PATCH", "/drives/data", body, [writing])
+        for fd in (reading, writing, appending, place, *pipe):
+            os.close(fd)
+        # No further ring is to be had in the jail.
+        equal(open_files(vmm.process.pid), sorted({data: other}.get(name, name) for name in before
+                                                  if name != "anon_inode:[io_uring]"), "open files")
+        equal(vmm.ok("GET", "/vm/config")["drives"][0]["path_on_host"], other, "path_on_host")
+        # It is locked as any disk is, and looked at anew by its name.
+        with open(other, "rb+") as file:
+            check(not lockable(file), "the disk isn't locked")
+        os.truncate(other, 8 << 20)
+        vmm.ok("PATCH", "/drives/data", body)
+
+
+def lockable(file):
+    # struct flock: type, whence, start, length, process
+    try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except OSError:
+        return False
+    return True
 
 
 def test_what_is_granted_within_another_grant():

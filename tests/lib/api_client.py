@@ -17,6 +17,17 @@ class Connection(http.client.HTTPConnection):
     def __init__(self, path, timeout=60):
         super().__init__("localhost", timeout=timeout)
         self.path = path
+        # These go along with the next request.
+        self.descriptors = []
+
+    def send(self, data):
+        if not self.descriptors:
+            super().send(data)
+            return
+        if self.sock is None:
+            self.connect()
+        equal(socket.send_fds(self.sock, [data], self.descriptors), len(data), "bytes sent")
+        self.descriptors = []
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
@@ -51,9 +62,10 @@ class Vmm:
             pipe.close()
         self.process.wait()
 
-    def request(self, method, path, body=None, timeout=60):
+    def request(self, method, path, body=None, timeout=60, descriptors=()):
         """Return the status and the body, parsed if it is JSON. All of it is as docs/api.yaml says."""
         connection = Connection(self.sock, timeout)
+        connection.descriptors = list(descriptors)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))
             response = connection.getresponse()
@@ -65,13 +77,13 @@ class Vmm:
         finally:
             connection.close()
 
-    def ok(self, method, path, body=None):
-        status, answer = self.request(method, path, body)
+    def ok(self, method, path, body=None, descriptors=()):
+        status, answer = self.request(method, path, body, descriptors=descriptors)
         check(status in (200, 204), method, path, body, "gave", status, answer)
         return answer
 
-    def fault(self, pattern, method, path, body=None):
-        status, answer = self.request(method, path, body)
+    def fault(self, pattern, method, path, body=None, descriptors=()):
+        status, answer = self.request(method, path, body, descriptors=descriptors)
         equal(status, 400, f"status of {method} {path}")
         match(pattern, answer["fault_message"], f"fault of {method} {path} {body}")
 
