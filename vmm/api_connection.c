@@ -15,7 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-/* syscalls: loop: close, sendto, shutdown */
+/* syscalls: loop: clock_gettime, close, sendto, shutdown */
 
 /* Read in one turn of the loop: a few hundred of the smallest requests. */
 #define READ_MAX 4096

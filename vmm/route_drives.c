@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+/* syscalls: loop: close */
+
 static const char *const cache_types[] = {"Unsafe", "Writeback", NULL};
 static const char *const engines[] = {"Sync", "Async", NULL};
 
