@@ -11,16 +11,18 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 /*
  * syscalls: vcpu: ioctl(1 == KVM_RUN); loop: futex, tgkill(0 == SECCOMP_SELF); start: clone3,
- * close, ioctl, mmap, munmap, prctl, rt_sigaction, rt_sigprocmask
+ * close, ioctl, mmap, munmap, prctl, rt_sigaction, rt_sigprocmask, sched_setscheduler
  */
 
 /* A vCPU thread calls one or two handlers deep; only touched pages cost memory. */
@@ -211,6 +213,18 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
+/*
+ * Where all CPUs are busy, a kick shall not take the CPU from the vCPU that made it: it goes on to
+ * queue more, and all of it is served at once. Where one is free this changes nothing.
+ */
+static void give_way(void)
+{
+	const struct sched_param param = {0};
+
+	if (sched_setscheduler(0, SCHED_BATCH, &param) < 0)
+		log_debug("the loop is scheduled like other threads: %s", strerror(errno));
+}
+
 int vcpu_start_all(struct vm *vm, struct err *err)
 {
 	struct sigaction action = {.sa_handler = on_kick};
@@ -239,6 +253,7 @@ int vcpu_start_all(struct vm *vm, struct err *err)
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
+	give_way();
 	if (!r && vm->filtered) {
 		r = seccomp_enter(SECCOMP_LOOP);
 		if (r < 0)
