@@ -5,7 +5,8 @@ import shutil
 import time
 
 from guest import stage_with
-from harness import BUSYBOX, END_DEADLINE, HULL, KERNEL, STAGE, WorkDir, check, equal, file_text, hull, match, run, tree
+from harness import (BUSYBOX, END_DEADLINE, HULL, KERNEL, STAGE, WorkDir, check, equal, file_text, hull, match,
+                     needs_root, run, tree)
 
 OTHER_USER = "65534"
 
@@ -23,16 +24,19 @@ mknod -m 666 /dev/urandom c 1 9
 
 
 def test_kvm_absent():
+    needs_root()
     in_mounts(BARE_DEV, HULL, "run", BUSYBOX, "true").expect_error(
         125, "/dev/kvm", "does not exist", by="hull-vmm")
 
 
 def test_kvm_is_another_device():
+    needs_root()
     in_mounts("mount --bind /dev/null /dev/kvm", HULL, "run", BUSYBOX, "true").expect_error(
         125, "/dev/kvm", "not a KVM device", by="hull-vmm")
 
 
 def test_kvm_is_a_folder():
+    needs_root()
     with WorkDir() as work:
         in_mounts(f"mount -t tmpfs dev {work}; cp -a /dev/null {work}/; mkdir {work}/kvm; mount --move {work} /dev",
                   HULL, "run", BUSYBOX, "true").expect_error(125, "/dev/kvm", by="hull-vmm")
@@ -51,6 +55,7 @@ def as_other_user(work):
 
 
 def test_kvm_not_permitted():
+    needs_root()
     with WorkDir() as work:
         argv, env = as_other_user(work)
         run(*argv, "true", env=env).expect_error(125, "/dev/kvm", "not permitted", OTHER_USER, by="hull-vmm")
@@ -58,6 +63,7 @@ def test_kvm_not_permitted():
 
 def test_ordinary_user_with_kvm():
     """No root is needed for anything but the right to use /dev/kvm."""
+    needs_root()
     with WorkDir() as work:
         argv, env = as_other_user(work)
         gid = str(os.stat("/dev/kvm").st_gid)

@@ -7,7 +7,7 @@ import threading
 import time
 
 from harness import (BUSYBOX, DEADLINE, DEBIAN, END_DEADLINE, HULL, LONG_DEADLINE, Failed, check, descendants,
-                     environment, equal, finish, hull, monitor_of, read_until, start_hull)
+                     environment, equal, finish, hull, monitor_of, needs_root, read_until, start_hull)
 
 MIB = 1 << 20
 LARGE = 100 * MIB
@@ -128,6 +128,7 @@ def own_memory(pid):
 
 
 def test_slow_reader_is_waited_for():
+    needs_root()
     process = start_hull(BUSYBOX, "sh", "-c", BLOCKS % 39)
     blocks = Blocks(39)
     blocks.add(os.read(process.stdout.fileno(), 4096))

@@ -7,7 +7,7 @@ import signal
 
 from guest import CMDLINE, debian_kernel, expect_end, said, start_vmm, vmm, vmm_args
 from harness import (END_DEADLINE, KERNEL, LONG_DEADLINE, VMM, WorkDir, check, equal, file_text, finish, kill, match,
-                     read_until, run)
+                     needs_root, read_until, run)
 
 MIB = 1 << 20
 
@@ -118,6 +118,7 @@ def test_terminated():
 
 
 def test_what_is_granted():
+    needs_root()
     with WorkDir() as work:
         # However its path is written, the guest's monitor sees the directory.
         within = os.path.join(work, "within")
@@ -133,6 +134,7 @@ def test_what_is_granted():
 
 def test_root_of_a_container():
     """It may have no right to be another user, to make namespaces, or the IDs for that."""
+    needs_root()
     with WorkDir() as work:
         uids = ["--vsock", f"cid=7,uds={work}/v", "--log-level", "info"]
         stays = "the microVM stays user 0"
@@ -152,6 +154,7 @@ def test_root_of_a_container():
 
 def test_many_processes_without_a_user_namespace():
     """Those of the same user are nothing to the monitor."""
+    needs_root()
     limit = "/proc/sys/user/max_user_namespaces"
     with WorkDir() as work:
         before = file_text(limit)

@@ -38,6 +38,9 @@ LONG_DEADLINE = 300 * PATIENCE
 
 PR_SET_CHILD_SUBREAPER = 36
 
+# Who runs a group that is to be run by an ordinary user.
+USER = 1000
+
 
 class Failed(Exception):
     """What a test expected didn't come."""
@@ -45,6 +48,31 @@ class Failed(Exception):
 
 class Skip(Exception):
     """This test can't run here; the text says why."""
+
+
+def needs_root():
+    """The test makes something that only root can."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+
+
+def become_user():
+    """Go on as an ordinary user who may open /dev/kvm, in a home with a store of its own, which holds the images."""
+    global STORE  # pylint: disable=global-statement
+    if not EMULATED:
+        sys.exit("harness: to become a user, /dev/kvm is opened for all: in the emulated host only")
+    os.chmod("/dev/kvm", 0o666)
+    home = tempfile.mkdtemp(prefix="hull-test-home-")
+    store = os.path.join(home, "store")
+    shutil.copytree(STORE, store)
+    for folder, folders, files in os.walk(home):
+        for path in [folder] + [os.path.join(folder, name) for name in folders + files]:
+            os.chown(path, USER, USER, follow_symlinks=False)
+    os.environ.update(HOME=home, XDG_RUNTIME_DIR=home, HULL_STORE=store)
+    STORE = store
+    os.setgroups([])
+    os.setresgid(USER, USER, USER)
+    os.setresuid(USER, USER, USER)
 
 
 def check(condition, *words):
