@@ -11,8 +11,10 @@
 #include "cli/programs.h"
 #include "cli/run_options.h"
 #include "cli/signals.h"
+#include "cli/spawn.h"
 #include "cli/spec.h"
 #include "cli/timing.h"
+#include "cli/vm_cgroup.h"
 #include "image/image.h"
 #include "image/store.h"
 
@@ -38,8 +40,14 @@ struct run {
 	struct image image;
 	struct spec spec;
 	struct passt passt;
+	struct vm_cgroup cgroup;
 	struct timing timing;
 };
+
+static uint64_t run_memory_mib(const struct run_options *options)
+{
+	return (options->memory + (1 << 20) - 1) >> 20;
+}
 
 static void run_help(FILE *out)
 {
@@ -75,14 +83,14 @@ static void run_help(FILE *out)
 		out);
 }
 
-/* An empty ext4 for what the container writes, in a file that vanishes with its last descriptor. */
-static int run_make_disk(struct run *run, struct err *err)
+/* An empty ext4 for what the container writes, in a file that vanishes with its last descriptor.
+ * Return: that, or -errno with a message. */
+static int make_disk(void *arg, struct err *err)
 {
+	struct run *run = arg;
 	int CLEANUP_FD fd = -1;
 	int r;
 
-	if (!run->options.disk)
-		return 0;
 	fd = openat(run->store->tmp_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
 		struct store_temp temp = STORE_TEMP_INIT;
@@ -97,10 +105,38 @@ static int run_make_disk(struct run *run, struct err *err)
 	if (fd < 0)
 		return err_errno(err, errno, "scratch disk in the image store");
 	r = rootfs_make_empty(fd, run->options.disk, err);
-	if (r < 0)
-		return r;
-	run->disk_fd = TAKE_FD(fd);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+static int run_make_disk(struct run *run, struct err *err)
+{
+	int fd;
+
+	if (!run->options.disk)
+		return 0;
+	/* Whoever first writes to a file is held to account for what is written to it later. */
+	if (run->options.limits.io_count)
+		fd = spawn_call(run->cgroup.fd, make_disk, run, err);
+	else
+		fd = make_disk(run, err);
+	if (fd < 0)
+		return fd;
+	run->disk_fd = fd;
 	return 0;
+}
+
+static int run_make_cgroup(struct run *run, struct err *err)
+{
+	const struct run_options *options = &run->options;
+	const struct vm_cgroup_config config = {
+		.limits = &options->limits,
+		.memory = run_memory_mib(options) << 20,
+		.vcpus = options->cpus,
+		.passt = options->network.kind == NETWORK_PASST,
+		.optional = options->no_jail || options->jail_without.cgroup,
+	};
+
+	return vm_cgroup_make(&run->cgroup, &config, err);
 }
 
 static int run_prepare(struct run *run, struct err *err)
@@ -128,9 +164,11 @@ static int run_prepare(struct run *run, struct err *err)
 	if (!r)
 		r = network_apply(&run->options.network, &run->spec.agent, err);
 	if (!r)
+		r = run_make_cgroup(run, err);
+	if (!r)
 		r = run_make_disk(run, err);
 	if (!r && options->network.kind == NETWORK_PASST)
-		r = passt_start(&run->passt, &options->network, err);
+		r = passt_start(&run->passt, &options->network, run->cgroup.fd, err);
 	return r;
 }
 
@@ -142,7 +180,7 @@ static int run_container(struct run *run)
 		.kernel = options->kernel ? options->kernel : run->programs.kernel,
 		.initrd = run->programs.initrd,
 		.cmdline = GUEST_CMDLINE,
-		.memory_mib = (options->memory + (1 << 20) - 1) >> 20,
+		.memory_mib = run_memory_mib(options),
 		.cpus = (uint32_t)options->cpus,
 		.rootfs_fd = run->image.rootfs_fd,
 		.disk_fd = run->disk_fd,
@@ -150,12 +188,14 @@ static int run_container(struct run *run)
 		.tap = options->network.kind == NETWORK_TAP ? options->network.tap : NULL,
 		.mac = options->network.interface.mac,
 		.no_jail = options->no_jail,
-		.jail_without = options->jail_without,
+		.jail_without = *options->jail_without.rest ? options->jail_without.rest : NULL,
+		.cgroup_fd = run->cgroup.fd,
 	};
 	struct container_config config = {
 		.vm = &vm,
 		.spec = &run->spec.agent,
 		.passt = &run->passt,
+		.cgroup = &run->cgroup,
 		.timing = &run->timing,
 		.timed = options->timing,
 		.interactive = options->interactive,
@@ -170,7 +210,13 @@ static int run_container(struct run *run)
 
 static int run_main(char *const *argv)
 {
-	struct run run = {.name_fd = -1, .disk_fd = -1, .image = IMAGE_INIT, .passt = PASST_INIT};
+	struct run run = {
+		.name_fd = -1,
+		.disk_fd = -1,
+		.image = IMAGE_INIT,
+		.passt = PASST_INIT,
+		.cgroup = VM_CGROUP_INIT,
+	};
 	struct err err = {0};
 	int code = CONTAINER_EXIT_HULL;
 
@@ -193,6 +239,7 @@ static int run_main(char *const *argv)
 		code = run_container(&run);
 out:
 	passt_stop(&run.passt);
+	vm_cgroup_end(&run.cgroup);
 	spec_fini(&run.spec);
 	image_fini(&run.image);
 	store_close(run.store);

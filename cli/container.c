@@ -14,6 +14,7 @@
 #include "cli/streams.h"
 #include "cli/timing.h"
 #include "cli/tty.h"
+#include "cli/vm_cgroup.h"
 #include "protocol/agent.h"
 
 #include <inttypes.h>
@@ -248,6 +249,12 @@ static void container_blame_monitor(struct container *c)
 		container_fail(c, true, "the guest rebooted before the command ended");
 		break;
 	case MONITOR_KILLED:
+		if (vm_cgroup_out_of_memory(c->config->cgroup)) {
+			container_fail(c, false,
+				"the VM was killed: it needed more memory than its control group "
+				"may have");
+			break;
+		}
 		container_fail(c, false, "hull-vmm was killed by signal %d (%s)",
 			WTERMSIG(c->monitor.status), strsignal(WTERMSIG(c->monitor.status)));
 		break;
@@ -559,6 +566,8 @@ static int container_start(struct container *c)
 	vm.container_fd = file;
 	if (!r)
 		r = monitor_start(&c->monitor, &vm, &c->err);
+	if (!r)
+		vm_cgroup_sweep(c->config->cgroup);
 	passt_handed_over(c->config->passt);
 	return r;
 }

@@ -9,6 +9,7 @@ struct agent_spec;
 struct monitor_config;
 struct passt;
 struct timing;
+struct vm_cgroup;
 
 /* Exit codes of hull itself, as docker's and podman's. */
 #define CONTAINER_EXIT_HULL 125
@@ -19,6 +20,7 @@ struct timing;
  * @vm:			borrowed
  * @spec:		borrowed; the terminal's size is filled in
  * @passt:		borrowed; the VM's, maybe not started
+ * @cgroup:		borrowed; the VM's, maybe none
  * @timing:		borrowed, marks are added
  * @timed:		@timing will be looked at: ask hull-vmm for its marks
  * @interactive:	pass standard input on
@@ -28,6 +30,7 @@ struct container_config {
 	const struct monitor_config *vm;
 	struct agent_spec *spec;
 	struct passt *passt;
+	const struct vm_cgroup *cgroup;
 	struct timing *timing;
 	bool timed;
 	bool interactive;

@@ -6,13 +6,12 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mac.h"
+#include "cli/spawn.h"
 #include "cli/spec_json.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -26,8 +25,7 @@
 #define VMM_EXIT_TRIPLE_FAULT 17
 #define VMM_EXIT_PANIC 18
 
-/* Descriptors of the child, from here on; what a VM does not have leaves a gap. */
-#define CHILD_FD_FIRST 3
+/* Descriptors of the child; what a VM does not have leaves a gap. */
 enum child_fd {
 	CHILD_CLIENTS, /* as enum monitor_client */
 	CHILD_CONSOLE = CHILD_CLIENTS + MONITOR_CLIENTS,
@@ -40,7 +38,7 @@ enum child_fd {
 
 /* Our copies of the child's descriptors are made above its numbers, so that none is overwritten
  * before it was placed. */
-#define CHILD_FD_SPARE (CHILD_FD_FIRST + CHILD_FD_COUNT)
+#define CHILD_FD_SPARE (SPAWN_FD_FIRST + CHILD_FD_COUNT)
 
 #define MONITOR_ARGS_MAX 40
 #define MONITOR_ARG_SIZE 64
@@ -151,19 +149,19 @@ static void monitor_args(struct monitor_args *args, const struct monitor_config 
 	args_add(args, "--cmdline", config->cmdline);
 	args_addf(args, "--memory", "%" PRIu64, config->memory_mib);
 	args_addf(args, "--cpus", "%u", config->cpus);
-	args_addf(args, "--disk", "fd=%d,ro,id=" SPEC_DRIVE_IMAGE, CHILD_FD_FIRST + CHILD_ROOTFS);
+	args_addf(args, "--disk", "fd=%d,ro,id=" SPEC_DRIVE_IMAGE, SPAWN_FD_FIRST + CHILD_ROOTFS);
 	if (config->disk_fd >= 0)
 		args_addf(
-			args, "--disk", "fd=%d,id=" SPEC_DRIVE_WRITES, CHILD_FD_FIRST + CHILD_DISK);
+			args, "--disk", "fd=%d,id=" SPEC_DRIVE_WRITES, SPAWN_FD_FIRST + CHILD_DISK);
 	if (config->passt_fd >= 0)
-		args_net(args, config->mac, "passtfd=%d", CHILD_FD_FIRST + CHILD_PASST);
+		args_net(args, config->mac, "passtfd=%d", SPAWN_FD_FIRST + CHILD_PASST);
 	else if (config->tap)
 		args_net(args, config->mac, "tap=%s", config->tap);
-	args_addf(args, "--serial", "fd=%d", CHILD_FD_FIRST + CHILD_CONSOLE);
-	args_addf(args, "--container", "fd=%d", CHILD_FD_FIRST + CHILD_CONTAINER);
+	args_addf(args, "--serial", "fd=%d", SPAWN_FD_FIRST + CHILD_CONSOLE);
+	args_addf(args, "--container", "fd=%d", SPAWN_FD_FIRST + CHILD_CONTAINER);
 	for (int i = CHILD_CLIENTS; i < CHILD_CLIENTS + MONITOR_CLIENTS; i++)
 		if (fds[i] >= 0)
-			args_addf(args, "--api-fd", "%d", CHILD_FD_FIRST + i);
+			args_addf(args, "--api-fd", "%d", SPAWN_FD_FIRST + i);
 	if (config->no_jail)
 		args_add(args, "--no-jail", NULL);
 	if (config->jail_without)
@@ -172,89 +170,28 @@ static void monitor_args(struct monitor_args *args, const struct monitor_config 
 	args_add(args, "--die-with-parent", NULL);
 }
 
-/* The signals as a fresh program expects them: none blocked, none ignored, whatever hull does. */
-static int spawn_attributes(posix_spawnattr_t *attr)
-{
-	sigset_t none, all;
-	int r;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	r = posix_spawnattr_setflags(
-		attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (!r)
-		r = posix_spawnattr_setsigmask(attr, &none);
-	if (!r)
-		r = posix_spawnattr_setsigdefault(attr, &all);
-	return r;
-}
-
-static int spawn_files(posix_spawn_file_actions_t *files, const int *fds)
-{
-	int r;
-
-	r = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDWR, 0);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(files, STDIN_FILENO, STDOUT_FILENO);
-	/* Whatever hull's caller left open goes. */
-	for (int i = 0; i < CHILD_FD_COUNT && !r; i++)
-		r = fds[i] >= 0
-			    ? posix_spawn_file_actions_adddup2(files, fds[i], CHILD_FD_FIRST + i)
-			    : posix_spawn_file_actions_addclose(files, CHILD_FD_FIRST + i);
-	if (!r)
-		r = posix_spawn_file_actions_addclosefrom_np(
-			files, CHILD_FD_FIRST + CHILD_FD_COUNT);
-	return r;
-}
-
-/*
- * In a process ID namespace of its own, where that can be had: hull-vmm can't put itself into one,
- * only be made in one. Without root that takes a user namespace, which it makes itself later.
- * Return: 0 or errno.
- */
-static int spawn_alone(pid_t *ret_pid, const struct monitor_config *config,
-	const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attr, char **argv)
-{
-	bool alone = !config->no_jail && geteuid() == 0;
-	int CLEANUP_FD ours = alone ? open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC) : -1;
-	int r;
-
-	/* Root of a user namespace may be able to leave, but not to come back. */
-	alone = ours >= 0 && setns(ours, CLONE_NEWPID) == 0 && unshare(CLONE_NEWPID) == 0;
-	r = posix_spawn(ret_pid, config->program, files, attr, argv, environ);
-	/* Further children, in one whose first process had ended, could not be made. */
-	if (alone && setns(ours, CLONE_NEWPID) < 0 && !r)
-		r = errno;
-	return r;
-}
-
 static int monitor_spawn(
 	struct monitor *monitor, const struct monitor_config *config, const int *fds)
 {
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
 	struct monitor_args args;
+	const struct spawn spawn = {
+		.program = config->program,
+		.argv = args.argv,
+		.fds = fds,
+		.fd_count = CHILD_FD_COUNT,
+		.cgroup_fd = config->cgroup_fd,
+		/* hull-vmm can't put itself into such a namespace, only be made in one. Without
+		 * root that takes a user namespace, which it makes itself later. */
+		.alone = !config->no_jail && geteuid() == 0,
+	};
 	pid_t pid;
-	int r;
 
 	monitor_args(&args, config, fds);
-	r = posix_spawn_file_actions_init(&files);
-	if (r)
-		return -r;
-	r = posix_spawnattr_init(&attr);
-	if (r)
-		goto out_files;
-	r = spawn_attributes(&attr);
-	if (!r)
-		r = spawn_files(&files, fds);
-	if (!r)
-		r = spawn_alone(&pid, config, &files, &attr, args.argv);
-	if (!r)
-		monitor->pid = pid;
-	posix_spawnattr_destroy(&attr);
-out_files:
-	posix_spawn_file_actions_destroy(&files);
-	return -r;
+	pid = spawn_start(&spawn);
+	if (pid < 0)
+		return pid;
+	monitor->pid = pid;
+	return 0;
 }
 
 /* The console's pipe: our end is watched. Return: hull-vmm's end, or -errno with @err set. */

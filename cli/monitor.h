@@ -52,6 +52,7 @@ enum monitor_client {
  * @passt_fd:		socket to passt, borrowed; -1 for none
  * @tap:		name of a tap interface, or NULL; not together with @passt_fd
  * @mac:		of the guest's interface, where there is one
+ * @cgroup_fd:	control group for the process, borrowed; -1 for none of its own
  * @no_jail, @jail_without: hull-vmm's options
  */
 struct monitor_config {
@@ -67,6 +68,7 @@ struct monitor_config {
 	int passt_fd;
 	const char *tap;
 	const uint8_t *mac;
+	int cgroup_fd;
 	bool no_jail;
 	const char *jail_without;
 };

@@ -5,11 +5,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cli/network.h"
+#include "cli/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* passt's number for its end, and a copy above it that can't be in its way. */
-#define CHILD_FD 3
+/* A copy of passt's end above its number. */
 #define CHILD_FD_SPARE 16
 /* The fixed words, and two for each published port. */
 #define ARGS_FIXED_MAX 32
@@ -39,7 +38,7 @@ static char **passt_args(const struct network *network)
 		"--stderr",
 		"--one-off",
 		"--fd",
-		NUMBER_STRING(CHILD_FD),
+		NUMBER_STRING(SPAWN_FD_FIRST),
 		"--ipv4-only",
 		"--address",
 		NETWORK_PASST_ADDRESS,
@@ -73,51 +72,12 @@ static char **passt_args(const struct network *network)
 	return args;
 }
 
-static int spawn(struct passt *passt, int fd, char *const *args)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int r;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	r = posix_spawn_file_actions_init(&files);
-	if (r)
-		return -r;
-	r = posix_spawnattr_init(&attr);
-	if (r)
-		goto out_files;
-	/* A session of its own: a ^C is meant for the container. */
-	r = posix_spawnattr_setflags(
-		&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (!r)
-		r = posix_spawnattr_setsigmask(&attr, &none);
-	if (!r)
-		r = posix_spawnattr_setsigdefault(&attr, &all);
-	if (!r)
-		r = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDWR, 0);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&files, STDIN_FILENO, STDOUT_FILENO);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&files, fd, CHILD_FD);
-	if (!r)
-		r = posix_spawn_file_actions_addclosefrom_np(&files, CHILD_FD + 1);
-	if (!r)
-		r = posix_spawnp(&passt->pid, args[0], &files, &attr, args, environ);
-	if (r)
-		passt->pid = 0;
-	posix_spawnattr_destroy(&attr);
-out_files:
-	posix_spawn_file_actions_destroy(&files);
-	return -r;
-}
-
-int passt_start(struct passt *passt, const struct network *network, struct err *err)
+int passt_start(struct passt *passt, const struct network *network, int cgroup_fd, struct err *err)
 {
 	int CLEANUP_FD spare = -1;
 	char **args;
-	int ends[2], r;
+	int ends[2];
+	pid_t pid;
 
 	*passt = PASST_INIT;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -130,11 +90,20 @@ int passt_start(struct passt *passt, const struct network *network, struct err *
 	args = passt_args(network);
 	if (!args)
 		return err_set(err, -ENOMEM, "out of memory");
-	r = spawn(passt, spare, args);
+	pid = spawn_start(&(struct spawn){
+		.program = args[0],
+		.argv = args,
+		.fds = &spare,
+		.fd_count = 1,
+		.cgroup_fd = cgroup_fd,
+	});
 	free(args);
-	if (r == -ENOENT)
-		return err_set(err, r, "--network passt: the program passt is not installed");
-	return r < 0 ? err_errno(err, -r, "--network passt: cannot run passt") : 0;
+	if (pid == -ENOENT)
+		return err_set(err, pid, "--network passt: the program passt is not installed");
+	if (pid < 0)
+		return err_errno(err, -pid, "--network passt: cannot run passt");
+	passt->pid = pid;
+	return 0;
 }
 
 void passt_handed_over(struct passt *passt)

@@ -23,12 +23,13 @@ struct passt {
 
 /*
  * passt_start() - start passt for @network, of NETWORK_PASST and checked
+ * @cgroup_fd:	control group for the process, borrowed; -1 for hull's
  *
  * What passt itself has to complain about goes to standard error.
  *
  * Return: 0 or -errno with a message; passt_stop() is due in any case.
  */
-int passt_start(struct passt *passt, const struct network *network, struct err *err);
+int passt_start(struct passt *passt, const struct network *network, int cgroup_fd, struct err *err);
 
 /* passt_handed_over() - the monitor has its end now: close ours. */
 void passt_handed_over(struct passt *passt);

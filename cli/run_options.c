@@ -63,7 +63,80 @@ static int set_path(void *field, const char *value, struct err *err)
 
 static int set_cpus(void *field, const char *value, struct err *err)
 {
-	return value_number(value, 1, RUN_CPUS_MAX, field, err);
+	struct run_options *options = field;
+
+	return vm_limits_cpus(value, RUN_CPUS_MAX, &options->cpus, &options->limits.cpus, err);
+}
+
+static int set_cpu_quota(void *field, const char *value, struct err *err)
+{
+	return value_number(value, VM_LIMITS_QUOTA_MIN, VM_LIMITS_QUOTA_MAX, field, err);
+}
+
+static int set_cpu_period(void *field, const char *value, struct err *err)
+{
+	return value_number(value, VM_LIMITS_PERIOD_MIN, VM_LIMITS_PERIOD_MAX, field, err);
+}
+
+static int set_memory_swap(void *field, const char *value, struct err *err)
+{
+	return vm_limits_memory_swap(value, field, err);
+}
+
+static int set_pids_limit(void *field, const char *value, struct err *err)
+{
+	return vm_limits_pids(value, field, err);
+}
+
+static int set_read_bps(void *field, const char *value, struct err *err)
+{
+	return vm_limits_add_io(field, VM_LIMITS_READ_BPS, value, err);
+}
+
+static int set_write_bps(void *field, const char *value, struct err *err)
+{
+	return vm_limits_add_io(field, VM_LIMITS_WRITE_BPS, value, err);
+}
+
+static int set_read_iops(void *field, const char *value, struct err *err)
+{
+	return vm_limits_add_io(field, VM_LIMITS_READ_IOPS, value, err);
+}
+
+static int set_write_iops(void *field, const char *value, struct err *err)
+{
+	return vm_limits_add_io(field, VM_LIMITS_WRITE_IOPS, value, err);
+}
+
+/* Each word once in what hull-vmm is told. */
+static int set_jail_without(void *field, const char *value, struct err *err)
+{
+	static const char *const words[] = {"cgroup", "userns", "landlock", "seccomp"};
+	struct run_jail_without *without = field;
+	unsigned int given = 0;
+
+	for (;;) {
+		size_t i = 0, len = strcspn(value, ",");
+
+		while (i < ARRAY_SIZE(words) &&
+			(strlen(words[i]) != len || strncmp(words[i], value, len) != 0))
+			i++;
+		if (i == ARRAY_SIZE(words))
+			return err_set(err, -EINVAL,
+				"\"%.*s\" is none of cgroup, userns, landlock and seccomp",
+				(int)len, value);
+		given |= 1u << i;
+		if (!value[len])
+			break;
+		value += len + 1;
+	}
+	*without = (struct run_jail_without){.cgroup = given & 1};
+	for (size_t i = 1; i < ARRAY_SIZE(words); i++)
+		if (given & 1u << i)
+			snprintf(without->rest + strlen(without->rest),
+				sizeof(without->rest) - strlen(without->rest), "%s%s",
+				*without->rest ? "," : "", words[i]);
+	return 0;
 }
 
 static int set_start_timeout(void *field, const char *value, struct err *err)
@@ -156,9 +229,34 @@ static const struct option_row rows[] = {
 		FIELD(hostname)},
 	{0, "name", "NAME", "Name of the container, unique while it runs (default: a random one).",
 		set_name, FIELD(name)},
-	{0, "cpus", "N", "Virtual CPUs, 1 to 64 (default: 1).", set_cpus, FIELD(cpus)},
+	{0, "cpus", "N",
+		"Virtual CPUs, 1 to 64 (default: 1). A fraction, such as 1.5, is how much of the "
+		"host's CPUs they may take together.",
+		set_cpus, 0},
+	{0, "cpu-quota", "MICROSECONDS",
+		"CPU time that the VM may take in each period of --cpu-period.", set_cpu_quota,
+		FIELD(limits.quota)},
+	{0, "cpu-period", "MICROSECONDS", "Its length (default: 100000).", set_cpu_period,
+		FIELD(limits.period)},
 	{0, "memory", "SIZE", "Memory of the VM, at least 64M (default: 512M).", set_memory,
 		FIELD(memory)},
+	{0, "memory-swap", "SIZE",
+		"How much --memory and swap space of the host together may be; -1 for no limit of "
+		"the latter (default: none of the VM is swapped out).",
+		set_memory_swap, FIELD(limits.memory_swap)},
+	{0, "pids-limit", "N",
+		"Processes and threads in the container at a time; 0 or -1 for no limit (default).",
+		set_pids_limit, FIELD(limits.pids)},
+	{0, "device-read-bps", "DEVICE:RATE",
+		"Read from this disk of the host at most RATE bytes a second, a size; may be given "
+		"for more than one.",
+		set_read_bps, FIELD(limits)},
+	{0, "device-write-bps", "DEVICE:RATE", "Likewise for writing.", set_write_bps,
+		FIELD(limits)},
+	{0, "device-read-iops", "DEVICE:RATE", "Likewise for requests to read.", set_read_iops,
+		FIELD(limits)},
+	{0, "device-write-iops", "DEVICE:RATE", "Likewise for requests to write.", set_write_iops,
+		FIELD(limits)},
 	{0, "disk", "SIZE",
 		"Keep what the container writes on a scratch disk of this size, not in its memory. "
 		"Not with --read-only.",
@@ -179,8 +277,9 @@ static const struct option_row rows[] = {
 	{0, "add-host", "NAME:ADDRESS", "Add a line to the container's /etc/hosts.", set_add_host,
 		FIELD(network)},
 	{0, "jail-without", "LAYER[,LAYER]...",
-		"Go on where the host lacks one of the jail's layers: userns, landlock, seccomp.",
-		set_path, FIELD(jail_without)},
+		"Go on where the host lacks one of the jail's layers: cgroup, userns, landlock, "
+		"seccomp.",
+		set_jail_without, FIELD(jail_without)},
 	{0, "no-jail", NULL,
 		"Let the monitor keep the rights of whoever starts it: a guest that breaks out of "
 		"it has them.",
@@ -220,7 +319,9 @@ int run_options_parse(char *const *argv, struct run_options *ret, struct err *er
 	if (ret->disk && ret->read_only)
 		return err_set(err, -EINVAL,
 			"--disk and --read-only exclude each other: the disk is for writing");
-	r = network_check(&ret->network, err);
+	r = vm_limits_check(&ret->limits, ret->memory, err);
+	if (!r)
+		r = network_check(&ret->network, err);
 	if (r < 0)
 		return r;
 	ret->image = argv[used];

@@ -4,6 +4,7 @@
 
 #include "cli/network.h"
 #include "cli/strlist.h"
+#include "cli/vm_limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,11 +23,21 @@ struct err;
 #define RUN_START_TIMEOUT_MAX_S 86400
 
 /*
+ * struct run_jail_without - layers of the jail that may be missing
+ * @cgroup:	that of hull itself
+ * @rest:	those of hull-vmm, as its option takes them, or ""
+ */
+struct run_jail_without {
+	bool cgroup;
+	char rest[32];
+};
+
+/*
  * struct run_options - parsed and range-checked, no defaults of the image applied
  * @env, @file_env:	entries of -e and of --env-file; the former win
  * @entrypoint:		NULL if not given; "" takes the image's away
  * @hostname, @name:	NULL if not given
- * @jail_without:	as the user wrote it, or NULL; hull-vmm reads it
+ * @jail_without:	layers of the jail that the host may lack
  * @memory:		bytes
  * @disk:		bytes, or 0 for a writable layer in memory
  * @start_timeout_s:	seconds, 0 only before the defaults are set
@@ -45,8 +56,9 @@ struct run_options {
 	const char *name;
 	const char *kernel;
 	const char *store;
-	const char *jail_without;
+	struct run_jail_without jail_without;
 	struct network network;
+	struct vm_limits limits;
 	bool interactive;
 	bool tty;
 	bool read_only;

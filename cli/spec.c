@@ -159,6 +159,7 @@ int spec_build(const struct run_options *options, const struct image_config *con
 		ret->agent.root = AGENT_ROOT_READONLY;
 	else if (options->disk)
 		ret->agent.root = AGENT_ROOT_DISK;
+	ret->agent.pids_max = (uint32_t)options->limits.pids;
 	spec_streams(&ret->agent, options);
 	ret->agent.rlimits[0] = (struct agent_rlimit){RLIMIT_NOFILE, NOFILE_SOFT, NOFILE_HARD};
 	ret->agent.n_rlimits = 1;

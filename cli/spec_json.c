@@ -125,6 +125,8 @@ int spec_json(const struct agent_spec *spec, struct buf *ret)
 	put_root(&out, spec->root);
 	json_put_string(&out, "hostname", spec->hostname);
 	put_process(&out, spec);
+	if (spec->pids_max)
+		json_put_uint(&out, "pids_limit", spec->pids_max);
 	put_network(&out, spec);
 	json_end(&out, '}');
 	return out.error;

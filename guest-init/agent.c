@@ -185,6 +185,8 @@ static int start(struct agent *agent, struct err *err)
 	if (r == 0)
 		r = agent->platform->network(spec, err);
 	if (r == 0)
+		r = cgroup_limit_pids(agent->cgroup_fd, spec->pids_max, err);
+	if (r == 0)
 		r = process_open(process, &agent->loop, err);
 	if (r == 0)
 		r = container_start(
@@ -313,7 +315,7 @@ static int serve(struct agent *agent, uint64_t init_ns, struct err *err)
 	send_msg(agent, &hello);
 	/* While the host answers. Whatever fails is told when it has. */
 	agent->image_ok = rootfs_mount_image(agent->platform, &agent->image_err) == 0;
-	agent->cgroup_fd = cgroup_make();
+	agent->cgroup_fd = cgroup_mount();
 	r = loop_run(&agent->loop);
 	loop_del(&agent->loop, &agent->control);
 	return r < 0 ? err_errno(err, -r, "event loop") : 0;

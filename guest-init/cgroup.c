@@ -47,7 +47,7 @@ static void controllers_enable(int dir)
 		text_write(dir, "cgroup.subtree_control", one_by_one[i]);
 }
 
-int cgroup_make(void)
+int cgroup_mount(void)
 {
 	int CLEANUP_FD root = -1;
 	int fd;
@@ -64,6 +64,20 @@ int cgroup_make(void)
 		return -errno;
 	fd = open(CGROUP_CONTAINER, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int cgroup_limit_pids(int dir, uint32_t max, struct err *err)
+{
+	char text[16];
+
+	if (!max)
+		return 0;
+	if (dir < 0)
+		return err_set(err, -EOPNOTSUPP, "the guest's kernel has no control groups");
+	snprintf(text, sizeof(text), "%u", max + 1);
+	if (!text_write(dir, "pids.max", text))
+		return err_errno(err, errno, "the limit of %u processes", max);
+	return 0;
 }
 
 int cgroup_freeze(int dir, bool on, struct err *err)

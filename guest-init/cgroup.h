@@ -8,12 +8,20 @@
 #include <stdbool.h>
 
 /*
- * cgroup_make() - mount cgroup2 and make the container's group, with what can be counted for it
+ * cgroup_mount() - mount cgroup2 and make the container's group, with what can be counted for it
  *
  * Return: a descriptor of the group's directory for clone3(), or -errno where the kernel has no
  * cgroups.
  */
-int cgroup_make(void);
+int cgroup_mount(void);
+
+/*
+ * cgroup_limit_pids() - limit the processes of the group @dir to @max of the container's own: the
+ * reaper is one more
+ *
+ * Return: 0, also for no limit, @max 0; or -errno.
+ */
+int cgroup_limit_pids(int dir, uint32_t max, struct err *err);
 
 /* cgroup_freeze() - begin to stop everything in the group @dir, or to let it go on. Return: 0 or
  * -errno. */

@@ -26,7 +26,7 @@
  * container_start() - clone the reaper
  * @stdio:	the command's ends of its streams, -1 = /dev/null; ignored with a terminal; stay the
  * caller's
- * @cgroup_fd:	of cgroup_make(), or negative
+ * @cgroup_fd:	of cgroup_mount(), or negative
  *
  * The container's root must be mounted. Everything else is reported by the child, whose end is that
  * of the whole container.

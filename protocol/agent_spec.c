@@ -5,6 +5,7 @@
 #include "base/le.h"
 #include "protocol/agent.h"
 #include "protocol/agent_network.h"
+#include "protocol/agent_valid.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,102 +20,6 @@
 /* What a decoded spec says where nothing was sent. */
 #define DEFAULT_CWD "/"
 #define DEFAULT_HOSTNAME "hull"
-
-static bool hostname_valid(const char *name)
-{
-	size_t len = strnlen(name, AGENT_HOSTNAME_MAX + 1);
-
-	if (!len || len > AGENT_HOSTNAME_MAX || name[0] == '.' || name[0] == '-')
-		return false;
-	for (; *name; name++) {
-		bool letter = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z');
-		bool digit = *name >= '0' && *name <= '9';
-
-		if (!letter && !digit && *name != '.' && *name != '-' && *name != '_')
-			return false;
-	}
-	return true;
-}
-
-static bool port_valid(uint32_t port)
-{
-	return port != AGENT_PORT && port != UINT32_MAX;
-}
-
-static bool ports_valid(const struct agent_spec *spec)
-{
-	uint32_t in = spec->stdin_port, out = spec->stdout_port, err = spec->stderr_port;
-
-	if (spec->terminal)
-		return !in && !out && !err && spec->tty_port && port_valid(spec->tty_port);
-	if (spec->tty_port || spec->rows || spec->cols)
-		return false;
-	if (!port_valid(in) || !port_valid(out) || !port_valid(err))
-		return false;
-	return !((in && (in == out || in == err)) || (out && out == err));
-}
-
-static bool rlimits_valid(const struct agent_spec *spec)
-{
-	uint32_t seen = 0;
-
-	if (spec->n_rlimits > AGENT_RLIMITS_MAX)
-		return false;
-	for (size_t i = 0; i < spec->n_rlimits; i++) {
-		const struct agent_rlimit *limit = &spec->rlimits[i];
-
-		if (limit->resource >= AGENT_RLIMITS_MAX || limit->soft > limit->hard)
-			return false;
-		if (seen & 1u << limit->resource)
-			return false;
-		seen |= 1u << limit->resource;
-	}
-	return true;
-}
-
-static bool path_valid(const char *path)
-{
-	return path && path[0] == '/' && strnlen(path, AGENT_CWD_MAX + 1) <= AGENT_CWD_MAX;
-}
-
-static bool mounts_valid(const struct agent_spec *spec)
-{
-	if (spec->n_mounts > AGENT_MOUNTS_MAX)
-		return false;
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		const struct agent_mount *mount = &spec->mounts[i];
-		bool disk = mount->kind == AGENT_MOUNT_DISK;
-
-		if (!disk && mount->kind != AGENT_MOUNT_TMPFS)
-			return false;
-		if (mount->disk > (disk ? 25 : 0) || (disk && mount->size))
-			return false;
-		if (mount->flags & ~(AGENT_MOUNT_READONLY | AGENT_MOUNT_NOEXEC))
-			return false;
-		if (!path_valid(mount->path))
-			return false;
-	}
-	return true;
-}
-
-/* The rules that both directions obey. */
-static bool spec_valid(const struct agent_spec *spec)
-{
-	if (!spec->args || !spec->args[0])
-		return false;
-	if (spec->cwd && !path_valid(spec->cwd))
-		return false;
-	if (spec->user && strnlen(spec->user, AGENT_USER_MAX + 1) > AGENT_USER_MAX)
-		return false;
-	if (spec->hostname && !hostname_valid(spec->hostname))
-		return false;
-	if ((unsigned int)spec->root > AGENT_ROOT_READONLY)
-		return false;
-	if (spec->caps >> (AGENT_CAP_MAX + 1) || (spec->caps && !spec->caps_given))
-		return false;
-	return ports_valid(spec) && rlimits_valid(spec) && mounts_valid(spec) &&
-	       agent_network_valid(spec);
-}
 
 int agent_field_add(struct buf *buf, enum agent_field type, const void *data, size_t len)
 {
@@ -171,6 +76,10 @@ static int numbers_add(struct buf *buf, const struct agent_spec *spec)
 		le64_store(value, spec->wall_clock_ns);
 		r = agent_field_add(buf, AGENT_FIELD_CLOCK, value, 8);
 	}
+	if (r == 0 && spec->pids_max) {
+		le32_store(value, spec->pids_max);
+		r = agent_field_add(buf, AGENT_FIELD_PIDS, value, 4);
+	}
 	for (size_t i = 0; i < spec->n_rlimits && r == 0; i++) {
 		le32_store(value, spec->rlimits[i].resource);
 		le32_store(value + 4, 0);
@@ -213,7 +122,7 @@ int agent_spec_encode(struct buf *buf, const struct agent_spec *spec)
 	size_t start = buf->len;
 	int r;
 
-	if (!spec_valid(spec))
+	if (!agent_spec_valid(spec))
 		return -EINVAL;
 	r = strings_add(buf, AGENT_FIELD_ARG, spec->args);
 	if (r == 0)
@@ -341,6 +250,7 @@ static int field_check(struct decoder *d, const struct field *f)
 	case AGENT_FIELD_HOSTNAME:
 		return string_once(d, f, AGENT_HOSTNAME_MAX);
 	case AGENT_FIELD_ROOT:
+	case AGENT_FIELD_PIDS:
 		return once(d, f, 4, 4);
 	case AGENT_FIELD_TERMINAL:
 		return once(d, f, TERMINAL_SIZE, TERMINAL_SIZE);
@@ -444,6 +354,9 @@ static int field_take(struct decoder *d, const struct field *f, struct agent_spe
 	case AGENT_FIELD_MOUNT:
 		mount_take(d, f, spec);
 		break;
+	case AGENT_FIELD_PIDS:
+		spec->pids_max = le32_load(v);
+		break;
 	case AGENT_FIELD_INTERFACE:
 	case AGENT_FIELD_ADDRESS:
 	case AGENT_FIELD_GATEWAY:
@@ -487,7 +400,7 @@ int agent_spec_decode(const void *data, size_t len, struct agent_spec *ret)
 	r = 0;
 	while (r == 0 && field_next(&d, &f) > 0)
 		r = field_take(&d, &f, &spec);
-	if (r < 0 || !spec_valid(&spec)) {
+	if (r < 0 || !agent_spec_valid(&spec)) {
 		agent_spec_fini(&spec);
 		return -EPROTO;
 	}

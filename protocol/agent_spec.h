@@ -25,6 +25,8 @@
 /* What IPv4 needs at least (RFC 791), and the longest that virtio-net can name. */
 #define AGENT_MTU_MIN 68u
 #define AGENT_MTU_MAX 65535u
+/* The kernel's PID_MAX_LIMIT. */
+#define AGENT_PIDS_MAX 4194304u
 /* Text of resolv.conf, and lines for hosts: hundreds of entries. */
 #define AGENT_ETC_MAX 16384u
 
@@ -101,7 +103,8 @@ struct agent_interface {
 
 /*
  * struct agent_spec - what START carries: the container and its command; and EXEC: of it the
- * command, which is all but @hostname, @root, @wall_clock_ns, @mounts, the network and @hosts
+ * command, which is all but @hostname, @root, @wall_clock_ns, @mounts, @pids_max, the network and
+ * @hosts
  * @args:	NULL-terminated, at least one; args[0] is looked up in the environment's PATH when
  *		it has no slash
  * @env:	NULL-terminated "NAME=value" strings, or NULL; HOME is added when it's missing
@@ -118,6 +121,8 @@ struct agent_interface {
  * @caps_given, @caps:	the command's capabilities, bit N is CAP_N of Linux, up to AGENT_CAP_MAX;
  *		where they aren't given: those that docker gives
  * @mounts:	@n_mounts of them, at most AGENT_MOUNTS_MAX, made in their order
+ * @pids_max:	processes and threads that there may be in the container at a time, at most
+ *		AGENT_PIDS_MAX, or 0 for as many as the guest can
  * @interfaces:	@n_interfaces of them, at most AGENT_INTERFACES_MAX
  * @resolv_conf:	text of /etc/resolv.conf, at most AGENT_ETC_MAX; NULL = says that there is
  *		no network
@@ -156,6 +161,7 @@ struct agent_spec {
 	uint64_t caps;
 	struct agent_mount mounts[AGENT_MOUNTS_MAX];
 	size_t n_mounts;
+	uint32_t pids_max;
 	struct agent_interface interfaces[AGENT_INTERFACES_MAX];
 	size_t n_interfaces;
 	const char *resolv_conf;
@@ -183,6 +189,7 @@ enum agent_field {
 	AGENT_FIELD_CAPS = 16,        /* le64 */
 	/* u8 kind, u8 disk, u8 flags, u8 zero, le32 zero, le64 size, path; repeated, in order */
 	AGENT_FIELD_MOUNT = 17,
+	AGENT_FIELD_PIDS = 18, /* le32 */
 };
 
 /*

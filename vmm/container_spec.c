@@ -441,11 +441,13 @@ int container_spec_read(json_t *json, struct container_spec *ret, struct err *er
 	const json_t *root = NULL, *process = NULL, *mounts = NULL, *network = NULL;
 	struct container_spec spec = {0};
 	struct agent_spec *agent = &spec.command.agent;
+	uint64_t pids = 0;
 	const struct json_field fields[] = {
 		{.name = "rootfs", .type = JSON_READ_OBJECT, .ret = &root, .required = true},
 		{.name = "process", .type = JSON_READ_OBJECT, .ret = &process, .required = true},
 		JSON_STRING("hostname", &agent->hostname),
 		JSON_ARRAY_FIELD("mounts", &mounts),
+		JSON_UINT("pids_limit", &pids, 1, AGENT_PIDS_MAX),
 		JSON_OBJECT_FIELD("network", &network),
 	};
 	int r = json_read("container", json, fields, ARRAY_SIZE(fields), err);
@@ -459,6 +461,7 @@ int container_spec_read(json_t *json, struct container_spec *ret, struct err *er
 		json_decref(spec.command.document);
 		spec.command.document = json_incref(json);
 	}
+	agent->pids_max = (uint32_t)pids;
 	if (!r && mounts)
 		r = read_mounts(mounts, &spec, err);
 	if (!r && network)

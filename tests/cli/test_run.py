@@ -28,6 +28,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..
 import layout  # noqa: E402
 
 HULL, FAKE = sys.argv[1:3]
+# What a machine that only builds need not have.
+JAIL = ["--jail-without", "cgroup"]
 DEADLINE = 120
 
 
@@ -88,7 +90,7 @@ class RunTest(unittest.TestCase):
         cls.store = os.path.join(cls.dir, "store")
         # The first run builds the image.
         cls.start_env = dict(os.environ, HULL_STORE=cls.store)
-        subprocess.run([cls.hull, "run", cls.image, "true"], env=cls.start_env, check=True,
+        subprocess.run([cls.hull, "run", *JAIL, cls.image, "true"], env=cls.start_env, check=True,
                        timeout=DEADLINE)
 
     @classmethod
@@ -113,11 +115,11 @@ class RunTest(unittest.TestCase):
         """hull run ARGS; standard input is closed or @data."""
         if data is None and "stdin" not in kw:
             kw["stdin"] = subprocess.DEVNULL
-        return subprocess.run([self.hull, "run", *args], env=self.env(guest, extra), input=data,
+        return subprocess.run([self.hull, "run", *JAIL, *args], env=self.env(guest, extra), input=data,
                               capture_output=True, timeout=DEADLINE, check=False, **kw)
 
     def start(self, *args, guest=None, **kw):
-        return subprocess.Popen([self.hull, "run", *args], env=self.env(guest), **kw)
+        return subprocess.Popen([self.hull, "run", *JAIL, *args], env=self.env(guest), **kw)
 
     def sh(self, script, *options, **kw):
         return self.run_hull(*options, self.image, "sh", "-c", script, **kw)
@@ -157,7 +159,7 @@ class RunTest(unittest.TestCase):
         self.fails(self.run_hull("--bogus", "x"), '^hull: unknown option "--bogus"')
         self.fails(self.run_hull("-Z", "x"), 'unknown option "-Z"')
         self.fails(self.run_hull("-e"), "-e needs a value")
-        self.fails(self.run_hull("--cpus", "1.5", "x"), 'cpus: "1.5" is not a whole number')
+        self.fails(self.run_hull("--cpus", "x", "x"), 'cpus: "x" is not a whole number')
         self.fails(self.run_hull("--cpus", "65", "x"), "65 is not from 1 to 64")
         self.fails(self.run_hull("--memory", "8M", "x"), "too small to boot")
         self.fails(self.run_hull("--memory", "100T", "x"), "more than this host has")
@@ -173,6 +175,65 @@ class RunTest(unittest.TestCase):
         self.fails(self.run_hull("--env-file", "/nonexistent", "x"), "/nonexistent: No such file")
         r = subprocess.run([self.hull, "walk"], capture_output=True, check=False)
         self.fails(r, '"walk" is not a command')
+
+    def test_usage_errors_of_limits(self):
+        for bad in ("1.", ".5", "1.5.", "1.2345", "1.x", "-1.5", "+1.5", "1.5 "):
+            self.fails(self.run_hull("--cpus", bad, "x"), f'--cpus: "{re.escape(bad)}" is neither a whole number nor')
+        for bad in ("0.009", "0.0", "64.001", "65.0", "99999999999999999999999.5"):
+            self.fails(self.run_hull("--cpus", bad, "x"), f"--cpus: {bad} is not from 0.01 to 64")
+        self.fails(self.run_hull("--cpu-quota", "999", "x"), "--cpu-quota: 999 is not from 1000 to 64000000")
+        self.fails(self.run_hull("--cpu-period", "1000001", "x"), "--cpu-period: 1000001 is not from 1000 to 1000000")
+        self.fails(self.run_hull("--cpu-period", "1000", "x"), "--cpu-period goes with --cpu-quota")
+        self.fails(self.run_hull("--cpu-quota", "2000", "--cpus", "1.5", "x"), "--cpus .* --cpu-quota exclude each other")
+        self.fails(self.run_hull("--memory-swap", "511M", "x"), "--memory-swap: 535822336 bytes are less .* 536870912")
+        self.fails(self.run_hull("--memory-swap", "-2", "x"), '--memory-swap: "-2" is not a size')
+        self.fails(self.run_hull("--pids-limit", "4194305", "x"), "--pids-limit: 4194305 is not from 0 to 4194304")
+        self.fails(self.run_hull("--pids-limit", "-2", "x"), '--pids-limit: "-2" is not a whole number')
+        disk = "/sys/../dev/null"
+        for option in ("--device-read-bps", "--device-write-bps", "--device-read-iops", "--device-write-iops"):
+            self.fails(self.run_hull(option, "10M", "x"), f'{option}: "10M" is not DEVICE:RATE')
+            self.fails(self.run_hull(option, ":10", "x"), f'{option}: ":10" is not DEVICE:RATE')
+            self.fails(self.run_hull(option, disk + ":0", "x"), f"{option}: (0 is not from 1|.*leaves nothing)")
+            self.fails(self.run_hull(option, disk + ":10", "x"), f"{option}: {disk} is not a block device")
+            self.fails(self.run_hull(option, "/no/disk:10", "x"), f"{option}: /no/disk: No such file")
+            self.fails(self.run_hull(option, disk + ":", "x"), f'{option}: "" is not')
+        self.fails(self.run_hull("--device-read-iops", disk + ":1M", "x"), '"1M" is not a whole number')
+        self.fails(self.run_hull("--jail-without", "cgroup,x", "x"), '--jail-without: "x" is none of cgroup, userns')
+        self.fails(self.run_hull("--jail-without", "", "x"), '--jail-without: "" is none of')
+
+    def words_of(self, *options):
+        """The monitor's arguments, in pairs of each and the next."""
+        r = self.run_hull(*options, self.image, guest="args")
+        self.check(r, 0)
+        words = r.stdout.decode().split("\n")
+        return list(zip(words, words[1:]))
+
+    def test_limits_of_the_guest(self):
+        self.assertIn(("--cpus", "1"), self.words_of())
+        self.assertIn(("--cpus", "64"), self.words_of("--cpus", "64"))
+        # Each layer once, and hull's own not among them.
+        self.assertIn(("--jail-without", "landlock,seccomp"),
+                      self.words_of("--jail-without", "seccomp,cgroup,landlock,seccomp"))
+        self.assertNotIn("--jail-without", [name for name, _ in self.words_of()])
+
+    def test_limits_without_control_groups(self):
+        """Something that was asked for is never left out silently. Where there is no cgroup v2 to be had."""
+        in_mounts = ["unshare", "--mount", "sh", "-c",
+                     "umount -l $(awk '/ - cgroup2 / { print $5 }' /proc/self/mountinfo); exec \"$@\"", "sh"]
+        if os.geteuid() != 0 or subprocess.run([*in_mounts, "true"], check=False).returncode:
+            self.skipTest("only root can take a mount away")
+
+        def hull(*args):
+            return subprocess.run([*in_mounts, self.hull, "run", *args, self.image, "echo", "x"], env=self.env(),
+                                  capture_output=True, check=False, timeout=DEADLINE)
+
+        self.fails(hull(), "^hull: jail: .*cgroup v2.*; with --jail-without cgroup it goes on$")
+        for asked in (("--cpus", "1.5"), ("--cpu-quota", "50000"), ("--memory-swap", "1G")):
+            self.fails(hull("--jail-without", "cgroup", *asked), f"^hull: {asked[0]}: .*cgroup v2")
+            self.fails(hull("--no-jail", *asked), f"^hull: {asked[0]}: .*cgroup v2")
+        # Those that the guest's kernel sets, or that are the guest's size.
+        self.check(hull("--jail-without", "cgroup", "--pids-limit", "5", "--memory", "128M", "--cpus", "2"), 0, b"x\n", "^$")
+        self.check(hull("--no-jail"), 0, b"x\n", "^$")
 
     def test_missing_image(self):
         self.fails(self.run_hull(os.path.join(self.dir, "nowhere")), "nowhere")
@@ -376,8 +437,8 @@ class RunTest(unittest.TestCase):
         os.waitpid(feeder, 0)
 
     def test_closed_descriptors(self):
-        r = subprocess.run(["sh", "-c", '"$0" run "$1" sh -c "echo x; echo y >&2; exit 5" <&- >&-',
-                            self.hull, self.image], env=self.env(), stderr=subprocess.PIPE,
+        r = subprocess.run(["sh", "-c", '"$0" run --jail-without cgroup "$1" sh -c "echo x; echo y >&2; exit 5" '
+                            "<&- >&-", self.hull, self.image], env=self.env(), stderr=subprocess.PIPE,
                            check=False, timeout=DEADLINE)
         self.check(r, 5, None, "^y\n$")
 
@@ -425,7 +486,7 @@ class RunTest(unittest.TestCase):
     def test_signal_while_the_image_is_prepared(self):
         store = os.path.join(self.dir, "locked")
         env = dict(self.start_env, HULL_STORE=store)
-        subprocess.run([self.hull, "run", self.image, "true"], env=env, check=True,
+        subprocess.run([self.hull, "run", *JAIL, self.image, "true"], env=env, check=True,
                        timeout=DEADLINE)
         shutil.rmtree(os.path.join(store, "rootfs"))
         locks = []
@@ -433,7 +494,7 @@ class RunTest(unittest.TestCase):
             if name != "tmp":
                 locks.append(os.open(os.path.join(store, "locks", name), os.O_RDWR))
                 fcntl.flock(locks[-1], fcntl.LOCK_EX)
-        p = subprocess.Popen([self.hull, "run", self.image, "true"], env=env,
+        p = subprocess.Popen([self.hull, "run", *JAIL, self.image, "true"], env=env,
                              stderr=subprocess.PIPE)
         time.sleep(0.5)
         self.assertIsNone(p.poll())
@@ -501,7 +562,7 @@ class RunTest(unittest.TestCase):
                    r"hull-vmm was killed by signal 9 \(Killed\)")
 
     def test_output_before_the_monitor_is_killed(self):
-        r = self.run_hull("--no-jail", self.image, "sh", "-c", "head -c 100000 /dev/zero; kill -9 $PPID")
+        r = self.run_hull("--no-jail", self.image, "sh", "-c", "sleep 0.3; head -c 100000 /dev/zero; kill -9 $PPID")
         self.check(r, 125, b"\0" * 100000, "killed by signal 9")
 
     def test_monitor_that_hangs_up(self):
@@ -591,7 +652,7 @@ class RunTest(unittest.TestCase):
             for fd in range(3):
                 os.dup2(slave, fd)
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-            os.execve(self.hull, [self.hull, "run", *args], self.env(guest))
+            os.execve(self.hull, [self.hull, "run", *JAIL, *args], self.env(guest))
         os.close(slave)
         return pid, master, before
 

@@ -152,6 +152,8 @@ def test_bad_containers():
         bad("'writable_drive_id' goes with", rootfs={"drive_id": "image", "writable": "disk"})
         bad("'drive_id' goes with", mounts=[{"destination": "/x", "type": "ext4"}])
         bad("not an absolute path", mounts=[{"destination": "x", "type": "tmpfs"}])
+        bad("'pids_limit'", pids_limit=0)
+        bad("'pids_limit'", pids_limit=4194305)
         bad("'unknown'", unknown=1)
         bad("out of its range", hostname="bad name")
         bad("is not an address", network={"interfaces": [{"mac": "02:00:00:00:00:01", "addresses": ["1.2.3/8"]}]})

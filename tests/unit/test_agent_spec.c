@@ -33,6 +33,7 @@ static struct agent_spec full(void)
 		.mounts = {{AGENT_MOUNT_TMPFS, 0, AGENT_MOUNT_NOEXEC, 1 << 20, "/scratch"},
 			{AGENT_MOUNT_DISK, 25, AGENT_MOUNT_READONLY, 0, "/data"}},
 		.n_mounts = 2,
+		.pids_max = AGENT_PIDS_MAX,
 	};
 }
 
@@ -73,6 +74,7 @@ START_TEST(round_trip)
 	ck_assert_uint_eq(got.mounts[1].disk, 25);
 	ck_assert_uint_eq(got.mounts[1].flags, AGENT_MOUNT_READONLY);
 	ck_assert_str_eq(got.mounts[1].path, "/data");
+	ck_assert_uint_eq(got.pids_max, AGENT_PIDS_MAX);
 	ck_assert_uint_eq(got.n_rlimits, 2);
 	ck_assert_uint_eq(got.rlimits[0].resource, 7);
 	ck_assert_uint_eq(got.rlimits[0].soft, 1);
@@ -285,6 +287,7 @@ START_TEST(encoder_refuses)
 	REFUSED(s.rlimits[1].soft = 1);
 	REFUSED(s.caps = 1ull << (AGENT_CAP_MAX + 1));
 	REFUSED(s.caps_given = false);
+	REFUSED(s.pids_max = AGENT_PIDS_MAX + 1);
 	REFUSED(s.n_mounts = AGENT_MOUNTS_MAX + 1);
 	REFUSED(s.mounts[0].path = "relative");
 	REFUSED(s.mounts[0].path = NULL);

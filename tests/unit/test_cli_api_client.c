@@ -231,6 +231,7 @@ START_TEST(specifications)
 	spec.cols = 80;
 	spec.root = AGENT_ROOT_DISK;
 	spec.hosts = "1.2.3.4 x\n";
+	spec.pids_max = 77;
 	spec.n_interfaces = 1;
 	interface->mac[5] = 0xab;
 	interface->mtu = 1400;
@@ -247,6 +248,7 @@ START_TEST(specifications)
 		"\"gateways\":[\"fd00::1\"],\"mac\":\"00:00:00:00:00:ab\",\"mtu\":1400}]}"));
 	ck_assert_ptr_nonnull(strstr(text, "\"consoleSize\":{\"height\":24,\"width\":80}"));
 	ck_assert_ptr_nonnull(strstr(text, "\"stdin\":true,\"terminal\":true"));
+	ck_assert_ptr_nonnull(strstr(text, ",\"pids_limit\":77,\"process\":"));
 	ck_assert_ptr_nonnull(
 		strstr(text, "\"writable\":\"disk\",\"writable_drive_id\":\"writes\""));
 	free(text);

@@ -45,6 +45,7 @@ static void run(struct fixture *f, const char *script)
 		.rootfs_fd = rootfs,
 		.disk_fd = -1,
 		.passt_fd = -1,
+		.cgroup_fd = -1,
 		/* The first of a process ID namespace can't kill itself. */
 		.no_jail = true,
 	};
@@ -158,7 +159,8 @@ START_TEST(program_that_is_missing)
 		.container_fd = -1,
 		.rootfs_fd = -1,
 		.disk_fd = -1,
-		.passt_fd = -1};
+		.passt_fd = -1,
+		.cgroup_fd = -1};
 	struct monitor monitor;
 	struct loop loop;
 	struct err err;

@@ -40,7 +40,8 @@ static void setup(void)
 
 	ck_assert_int_eq(loop_init(&loop), 0);
 	container_init(&container, &loop, &api);
-	set("{\"rootfs\":{\"drive_id\":\"image\"},\"process\":{\"args\":[\"sh\",\"-c\",\"x\"],"
+	set("{\"rootfs\":{\"drive_id\":\"image\"},\"pids_limit\":9,\"process\":{\"args\":[\"sh\","
+	    "\"-c\",\"x\"],"
 	    "\"env\":[\"A=1\"],\"cwd\":\"/w\",\"stdin\":true},\"hostname\":\"box\"}");
 	ck_assert_int_eq(container_backend(&container, NULL, &backend), 0);
 	fake_agent_init(&guest, &loop, backend);
@@ -125,6 +126,7 @@ START_TEST(life_of_a_command)
 	ck_assert_int_eq(agent_spec_decode(msg.spec.data, msg.spec.len, &spec), 0);
 	ck_assert_str_eq(spec.args[2], "x");
 	ck_assert_str_eq(spec.hostname, "box");
+	ck_assert_uint_eq(spec.pids_max, 9);
 	ck_assert_uint_eq(spec.stdin_port, PORT_BASE + STREAM_IN);
 	ck_assert_uint_eq(spec.stderr_port, PORT_BASE + STREAM_ERR);
 	ck_assert_uint_gt(spec.wall_clock_ns, 0);

@@ -21,7 +21,7 @@ static void setup(void)
 }
 
 static const char *const names[] = {"cpu.stat", "memory.current", "memory.peak", "memory.stat",
-	"memory.events", "pids.current", "io.stat", "cgroup.freeze", "cgroup.events"};
+	"memory.events", "pids.current", "pids.max", "io.stat", "cgroup.freeze", "cgroup.events"};
 
 static void teardown(void)
 {
@@ -86,6 +86,26 @@ START_TEST(what_is_missing_is_zero)
 }
 END_TEST
 
+START_TEST(processes_are_limited_beside_the_reaper)
+{
+	struct err err;
+	char text[8] = "";
+	int fd;
+
+	ck_assert_int_eq(cgroup_limit_pids(-1, 0, &err), 0);
+	ck_assert_int_eq(cgroup_limit_pids(-1, 5, &err), -EOPNOTSUPP);
+	ck_assert_int_eq(cgroup_limit_pids(dir, 0, &err), 0);
+	ck_assert_int_eq(cgroup_limit_pids(dir, 5, &err), -ENOENT);
+	ck_assert_str_eq(err.msg, "the limit of 5 processes: No such file or directory");
+	put("pids.max", "");
+	ck_assert_int_eq(cgroup_limit_pids(dir, 5, &err), 0);
+	fd = openat(dir, "pids.max", O_RDONLY);
+	ck_assert_int_eq(read(fd, text, sizeof(text)), 1);
+	ck_assert_str_eq(text, "6");
+	close(fd);
+}
+END_TEST
+
 START_TEST(freezes_by_its_file)
 {
 	struct err err;
@@ -112,4 +132,5 @@ START_TEST(freezes_by_its_file)
 END_TEST
 
 SUITE_CASES("init_cgroup", setup, teardown, {reads_all_that_is_told, 0},
-	{what_is_missing_is_zero, 0}, {freezes_by_its_file, 0})
+	{what_is_missing_is_zero, 0}, {processes_are_limited_beside_the_reaper, 0},
+	{freezes_by_its_file, 0})

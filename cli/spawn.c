@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program started beside hull.
+#include "cli/spawn.h"
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/*
+ * posix_spawn() of this C library can't have a child born in a control group, and moving one into
+ * it waits for all CPUs of the host. So this is done by clone3(), and what the child fails with is
+ * left in a page that both see; CLONE_VFORK lets us go on when it has executed its program or
+ * ended.
+ */
+
+/* Return: as fork(), but -errno. @ret_join: the child isn't in its group yet. */
+static pid_t spawn_clone(uint64_t flags, int cgroup_fd, bool *ret_join)
+{
+	struct clone_args args = {.flags = flags | CLONE_VFORK, .exit_signal = SIGCHLD};
+	long pid;
+
+	*ret_join = false;
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+	}
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	/* A filter of system calls can't look into its arguments, so some refuse it. */
+	if (pid < 0 && errno == ENOSYS) {
+		*ret_join = cgroup_fd >= 0;
+		pid = syscall(SYS_clone, flags | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+	}
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+static int child_join(int cgroup_fd, bool join)
+{
+	return join ? cgroup_write(cgroup_fd, "cgroup.procs", "0") : 0;
+}
+
+static void *shared_page(size_t size)
+{
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return page == MAP_FAILED ? NULL : page;
+}
+
+static int wait_end(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static void signals_reset(void)
+{
+	struct sigaction action;
+	sigset_t none;
+
+	for (int signo = 1; signo <= SIGRTMAX; signo++) {
+		if (sigaction(signo, NULL, &action) < 0 || action.sa_handler == SIG_DFL)
+			continue;
+		action = (struct sigaction){.sa_handler = SIG_DFL};
+		sigaction(signo, &action, NULL);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int files_place(const struct spawn *spawn)
+{
+	close(STDIN_FILENO);
+	if (open("/dev/null", O_RDWR) < 0 || dup2(STDIN_FILENO, STDOUT_FILENO) < 0)
+		return -errno;
+	for (size_t i = 0; i < spawn->fd_count; i++) {
+		int place = SPAWN_FD_FIRST + (int)i;
+
+		if (spawn->fds[i] < 0)
+			close(place);
+		else if (dup2(spawn->fds[i], place) < 0)
+			return -errno;
+	}
+	closefrom(SPAWN_FD_FIRST + (int)spawn->fd_count);
+	return 0;
+}
+
+/* The child's life before its program. Return: -errno, if at all. */
+static int child_exec(const struct spawn *spawn, bool join)
+{
+	int r = child_join(spawn->cgroup_fd, join);
+
+	if (r < 0)
+		return r;
+	/* A session of its own: a ^C is meant for the container. */
+	setsid();
+	r = files_place(spawn);
+	if (r < 0)
+		return r;
+	signals_reset();
+	if (strchr(spawn->program, '/'))
+		execv(spawn->program, spawn->argv);
+	else
+		execvp(spawn->program, spawn->argv);
+	return -errno;
+}
+
+int spawn_call(int cgroup_fd, spawn_call_fn *fn, void *arg, struct err *err)
+{
+	struct {
+		int result;
+		struct err err;
+	} *shared = shared_page(sizeof(*shared));
+	bool join;
+	pid_t pid;
+	int r;
+
+	if (!shared)
+		return err_errno(err, errno, "memory");
+	pid = spawn_clone(CLONE_FILES, cgroup_fd, &join);
+	if (pid == 0) {
+		r = child_join(cgroup_fd, join);
+		if (r < 0)
+			err_errno(&shared->err, -r, "joining the control group");
+		shared->result = r < 0 ? r : fn(arg, &shared->err);
+		_exit(EXIT_SUCCESS);
+	}
+	if (pid < 0)
+		r = err_errno(err, -pid, "a process in the control group");
+	else if (wait_end(pid))
+		r = err_set(err, -EIO, "a process in the control group was killed");
+	else
+		r = shared->result;
+	if (r < 0 && pid > 0 && shared->err.code)
+		*err = shared->err;
+	munmap(shared, sizeof(*shared));
+	return r;
+}
+
+pid_t spawn_start(const struct spawn *spawn)
+{
+	int *error = shared_page(sizeof(*error));
+	sigset_t all, before;
+	bool join;
+	pid_t pid;
+
+	if (!error)
+		return -errno;
+	/* None of hull's handlers runs in the child. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = spawn_clone(spawn->alone ? CLONE_NEWPID : 0, spawn->cgroup_fd, &join);
+	/* Who may not make namespaces starts it among the others. */
+	if (pid == -EPERM && spawn->alone)
+		pid = spawn_clone(0, spawn->cgroup_fd, &join);
+	if (pid == 0) {
+		*error = child_exec(spawn, join);
+		_exit(EXIT_FAILURE);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid > 0 && *error) {
+		wait_end(pid);
+		pid = *error;
+	}
+	munmap(error, sizeof(*error));
+	return pid;
+}
