@@ -13,12 +13,14 @@
 #include "cli/signals.h"
 #include "cli/spawn.h"
 #include "cli/spec.h"
+#include "cli/subids.h"
 #include "cli/timing.h"
 #include "cli/vm_cgroup.h"
 #include "image/image.h"
 #include "image/store.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 
 /* loglevel: each byte on the serial port is an exit; a panic prints all the same. panic=-1: a panic
  * ends the VM even without the pvpanic device. */
@@ -41,6 +43,7 @@ struct run {
 	struct spec spec;
 	struct passt passt;
 	struct vm_cgroup cgroup;
+	struct subids ids;
 	struct timing timing;
 };
 
@@ -139,6 +142,27 @@ static int run_make_cgroup(struct run *run, struct err *err)
 	return vm_cgroup_make(&run->cgroup, &config, err);
 }
 
+/* An ordinary user's VM is somebody else than the user, where the host allows it. */
+static void run_choose_ids(struct run *run)
+{
+	const struct run_options *options = &run->options;
+	int CLEANUP_FD etc = -1;
+	const struct passwd *user;
+	int lock;
+
+	if (geteuid() == 0 || options->no_jail || options->jail_without.userns)
+		return;
+	etc = open("/etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	lock = openat(run->store->locks_fd, "subids", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (etc < 0 || lock < 0) {
+		if (lock >= 0)
+			close(lock);
+		return;
+	}
+	user = getpwuid(geteuid());
+	subids_choose(&run->ids, etc, lock, geteuid(), user ? user->pw_name : NULL);
+}
+
 static int run_prepare(struct run *run, struct err *err)
 {
 	const struct run_options *options = &run->options;
@@ -159,6 +183,7 @@ static int run_prepare(struct run *run, struct err *err)
 	if (r < 0)
 		return r;
 	timing_mark(&run->timing, TIMING_IMAGE);
+	run_choose_ids(run);
 	hostname = options->hostname ? options->hostname : run->id;
 	r = spec_build(options, &run->image.config, hostname, &run->spec, err);
 	if (!r)
@@ -190,6 +215,7 @@ static int run_container(struct run *run)
 		.no_jail = options->no_jail,
 		.jail_without = *options->jail_without.rest ? options->jail_without.rest : NULL,
 		.cgroup_fd = run->cgroup.fd,
+		.ids = run->ids.lock_fd >= 0 ? &run->ids : NULL,
 	};
 	struct container_config config = {
 		.vm = &vm,
@@ -216,6 +242,7 @@ static int run_main(char *const *argv)
 		.image = IMAGE_INIT,
 		.passt = PASST_INIT,
 		.cgroup = VM_CGROUP_INIT,
+		.ids = SUBIDS_NONE,
 	};
 	struct err err = {0};
 	int code = CONTAINER_EXIT_HULL;
@@ -240,6 +267,7 @@ static int run_main(char *const *argv)
 out:
 	passt_stop(&run.passt);
 	vm_cgroup_end(&run.cgroup);
+	subids_release(&run.ids);
 	spec_fini(&run.spec);
 	image_fini(&run.image);
 	store_close(run.store);

@@ -5,9 +5,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/mac.h"
 #include "cli/spawn.h"
 #include "cli/spec_json.h"
+#include "cli/subids.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -140,7 +142,7 @@ __attribute__((format(printf, 3, 4))) static void args_net(
 }
 
 static void monitor_args(struct monitor_args *args, const struct monitor_config *config,
-	const int fds[CHILD_FD_COUNT])
+	const struct subids *ids, const int fds[CHILD_FD_COUNT])
 {
 	*args = (struct monitor_args){0};
 	args_add(args, config->program, NULL);
@@ -166,6 +168,10 @@ static void monitor_args(struct monitor_args *args, const struct monitor_config 
 		args_add(args, "--no-jail", NULL);
 	if (config->jail_without)
 		args_add(args, "--jail-without", config->jail_without);
+	if (ids) {
+		args_addf(args, "--uid", "%d", SUBIDS_INSIDE);
+		args_addf(args, "--gid", "%d", SUBIDS_INSIDE);
+	}
 	/* Also one that doesn't look at its connections, for it was stopped. */
 	args_add(args, "--die-with-parent", NULL);
 }
@@ -174,20 +180,28 @@ static int monitor_spawn(
 	struct monitor *monitor, const struct monitor_config *config, const int *fds)
 {
 	struct monitor_args args;
-	const struct spawn spawn = {
+	struct spawn spawn = {
 		.program = config->program,
 		.argv = args.argv,
 		.fds = fds,
 		.fd_count = CHILD_FD_COUNT,
 		.cgroup_fd = config->cgroup_fd,
-		/* hull-vmm can't put itself into such a namespace, only be made in one. Without
-		 * root that takes a user namespace, which it makes itself later. */
-		.alone = !config->no_jail && geteuid() == 0,
+		/* hull-vmm can't put itself into such a namespace, only be made in one, by root. */
+		.alone = !config->no_jail && (config->ids || geteuid() == 0),
+		.ids = config->ids,
 	};
 	pid_t pid;
 
-	monitor_args(&args, config, fds);
+	monitor_args(&args, config, config->ids, fds);
 	pid = spawn_start(&spawn);
+	if (pid == -EUSERS && config->ids) {
+		log_info("the VM stays user %u: newuidmap and newgidmap give it no ID of its own",
+			geteuid());
+		spawn.ids = NULL;
+		spawn.alone = false;
+		monitor_args(&args, config, NULL, fds);
+		pid = spawn_start(&spawn);
+	}
 	if (pid < 0)
 		return pid;
 	monitor->pid = pid;

@@ -41,6 +41,8 @@ enum monitor_client {
 	MONITOR_CLIENTS,
 };
 
+struct subids;
+
 /*
  * struct monitor_config - what to boot
  * @program, @initrd:	absolute paths
@@ -53,6 +55,7 @@ enum monitor_client {
  * @tap:		name of a tap interface, or NULL; not together with @passt_fd
  * @mac:		of the guest's interface, where there is one
  * @cgroup_fd:	control group for the process, borrowed; -1 for none of its own
+ * @ids:		user and group for it that are not the caller's, borrowed; or NULL
  * @no_jail, @jail_without: hull-vmm's options
  */
 struct monitor_config {
@@ -69,6 +72,7 @@ struct monitor_config {
 	const char *tap;
 	const uint8_t *mac;
 	int cgroup_fd;
+	const struct subids *ids;
 	bool no_jail;
 	const char *jail_without;
 };

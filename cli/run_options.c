@@ -130,7 +130,7 @@ static int set_jail_without(void *field, const char *value, struct err *err)
 			break;
 		value += len + 1;
 	}
-	*without = (struct run_jail_without){.cgroup = given & 1};
+	*without = (struct run_jail_without){.cgroup = given & 1, .userns = given & 2};
 	for (size_t i = 1; i < ARRAY_SIZE(words); i++)
 		if (given & 1u << i)
 			snprintf(without->rest + strlen(without->rest),

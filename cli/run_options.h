@@ -25,10 +25,12 @@ struct err;
 /*
  * struct run_jail_without - layers of the jail that may be missing
  * @cgroup:	that of hull itself
+ * @userns:	among those of hull-vmm
  * @rest:	those of hull-vmm, as its option takes them, or ""
  */
 struct run_jail_without {
 	bool cgroup;
+	bool userns;
 	char rest[32];
 };
 

@@ -5,6 +5,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "cli/subids.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -22,10 +24,10 @@
  * ended.
  */
 
-/* Return: as fork(), but -errno. @ret_join: the child isn't in its group yet. */
+/* @flags: CLONE_... Return: as fork(), but -errno. @ret_join: the child isn't in its group yet. */
 static pid_t spawn_clone(uint64_t flags, int cgroup_fd, bool *ret_join)
 {
-	struct clone_args args = {.flags = flags | CLONE_VFORK, .exit_signal = SIGCHLD};
+	struct clone_args args = {.flags = flags, .exit_signal = SIGCHLD};
 	long pid;
 
 	*ret_join = false;
@@ -37,7 +39,7 @@ static pid_t spawn_clone(uint64_t flags, int cgroup_fd, bool *ret_join)
 	/* A filter of system calls can't look into its arguments, so some refuse it. */
 	if (pid < 0 && errno == ENOSYS) {
 		*ret_join = cgroup_fd >= 0;
-		pid = syscall(SYS_clone, flags | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+		pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
 	}
 	return pid < 0 ? -errno : (pid_t)pid;
 }
@@ -78,8 +80,11 @@ static void signals_reset(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int files_place(const struct spawn *spawn)
+/* @last: placed behind them until the program is executed; or -1. */
+static int files_place(const struct spawn *spawn, int last)
 {
+	int end = SPAWN_FD_FIRST + (int)spawn->fd_count;
+
 	close(STDIN_FILENO);
 	if (open("/dev/null", O_RDWR) < 0 || dup2(STDIN_FILENO, STDOUT_FILENO) < 0)
 		return -errno;
@@ -91,12 +96,14 @@ static int files_place(const struct spawn *spawn)
 		else if (dup2(spawn->fds[i], place) < 0)
 			return -errno;
 	}
-	closefrom(SPAWN_FD_FIRST + (int)spawn->fd_count);
+	if (last >= 0 && dup3(last, end++, O_CLOEXEC) < 0)
+		return -errno;
+	closefrom(end);
 	return 0;
 }
 
 /* The child's life before its program. Return: -errno, if at all. */
-static int child_exec(const struct spawn *spawn, bool join)
+static int child_exec(const struct spawn *spawn, bool join, int last)
 {
 	int r = child_join(spawn->cgroup_fd, join);
 
@@ -104,7 +111,7 @@ static int child_exec(const struct spawn *spawn, bool join)
 		return r;
 	/* A session of its own: a ^C is meant for the container. */
 	setsid();
-	r = files_place(spawn);
+	r = files_place(spawn, last);
 	if (r < 0)
 		return r;
 	signals_reset();
@@ -127,7 +134,7 @@ int spawn_call(int cgroup_fd, spawn_call_fn *fn, void *arg, struct err *err)
 
 	if (!shared)
 		return err_errno(err, errno, "memory");
-	pid = spawn_clone(CLONE_FILES, cgroup_fd, &join);
+	pid = spawn_clone(CLONE_VFORK | CLONE_FILES, cgroup_fd, &join);
 	if (pid == 0) {
 		r = child_join(cgroup_fd, join);
 		if (r < 0)
@@ -147,11 +154,68 @@ int spawn_call(int cgroup_fd, spawn_call_fn *fn, void *arg, struct err *err)
 	return r;
 }
 
+static pid_t start_plain(const struct spawn *spawn, int *error)
+{
+	bool join;
+	pid_t pid = spawn_clone(
+		CLONE_VFORK | (spawn->alone ? CLONE_NEWPID : 0), spawn->cgroup_fd, &join);
+
+	/* Who may not make namespaces starts it among the others. */
+	if (pid == -EPERM && spawn->alone)
+		pid = spawn_clone(CLONE_VFORK, spawn->cgroup_fd, &join);
+	if (pid == 0) {
+		*error = child_exec(spawn, join, -1);
+		_exit(EXIT_FAILURE);
+	}
+	return pid;
+}
+
+/*
+ * The child waits at its end of a pair of sockets until the maps of its user namespace are written,
+ * and that end closes when it has executed its program, or ended.
+ */
+static pid_t start_mapped(const struct spawn *spawn, int *error)
+{
+	const uint64_t flags = CLONE_NEWUSER | (spawn->alone ? CLONE_NEWPID : 0);
+	int CLEANUP_FD near = -1;
+	int ends[2], far;
+	bool join;
+	pid_t pid;
+	char c;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	near = ends[0];
+	/* Out of the way of those that are placed. */
+	far = fcntl(ends[1], F_DUPFD_CLOEXEC, SPAWN_FD_FIRST + (int)spawn->fd_count + 1);
+	close(ends[1]);
+	if (far < 0)
+		return -errno;
+	pid = spawn_clone(flags, spawn->cgroup_fd, &join);
+	if (pid == 0) {
+		close(near);
+		if (read(far, &c, 1) == 1)
+			*error = child_exec(spawn, join, far);
+		_exit(EXIT_FAILURE);
+	}
+	close(far);
+	if (pid < 0)
+		return pid == -EPERM || pid == -ENOSPC ? -EUSERS : pid;
+	if (subids_map(spawn->ids, pid) < 0) {
+		shutdown(near, SHUT_RDWR);
+		wait_end(pid);
+		return -EUSERS;
+	}
+	if (send(near, "", 1, MSG_NOSIGNAL) == 1)
+		while (read(near, &c, 1) < 0 && errno == EINTR)
+			;
+	return pid;
+}
+
 pid_t spawn_start(const struct spawn *spawn)
 {
 	int *error = shared_page(sizeof(*error));
 	sigset_t all, before;
-	bool join;
 	pid_t pid;
 
 	if (!error)
@@ -159,14 +223,7 @@ pid_t spawn_start(const struct spawn *spawn)
 	/* None of hull's handlers runs in the child. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = spawn_clone(spawn->alone ? CLONE_NEWPID : 0, spawn->cgroup_fd, &join);
-	/* Who may not make namespaces starts it among the others. */
-	if (pid == -EPERM && spawn->alone)
-		pid = spawn_clone(0, spawn->cgroup_fd, &join);
-	if (pid == 0) {
-		*error = child_exec(spawn, join);
-		_exit(EXIT_FAILURE);
-	}
+	pid = spawn->ids ? start_mapped(spawn, error) : start_plain(spawn, error);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (pid > 0 && *error) {
 		wait_end(pid);

@@ -10,6 +10,8 @@
  */
 #define SPAWN_FD_FIRST 3
 
+struct subids;
+
 /*
  * struct spawn - what to start
  * @program:	a path, or a name to be looked up in PATH
@@ -18,6 +20,8 @@
  *They are above the last of those numbers themselves; whatever else hull has open goes.
  * @cgroup_fd:	the group to be born in, or -1 for that of hull
  * @alone:	in a process ID namespace of its own, where that can be had
+ * @ids:	in a user namespace in which the caller is root, and who has these IDs
+ *SUBIDS_INSIDE; or NULL
  */
 struct spawn {
 	const char *program;
@@ -26,6 +30,7 @@ struct spawn {
 	size_t fd_count;
 	int cgroup_fd;
 	bool alone;
+	const struct subids *ids;
 };
 
 struct err;
@@ -52,6 +57,6 @@ int spawn_call(int cgroup_fd, spawn_call_fn *fn, void *arg, struct err *err);
  * spawn_start() - start it, in a session of its own, with no signal blocked or ignored
  *
  * Context: one thread. It returns when the program is executed.
- * Return: its process ID or -errno.
+ * Return: its process ID or -errno; -EUSERS: with @ids, the user namespace can't be had.
  */
 pid_t spawn_start(const struct spawn *spawn);
