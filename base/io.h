@@ -18,7 +18,8 @@ int io_write_full(int fd, const void *data, size_t n);
 /*
  * io_open_standard() - put /dev/null where standard input, output or error is closed
  *
- * A file opened later must not become what messages or a console's output are written to.
+ * A file opened later must not become what messages or a console's output are written to. Where all
+ * are open, no such device is needed: a jail may have none.
  *
  * Return: 0 or -errno.
  */

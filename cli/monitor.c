@@ -7,7 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mac.h"
-#include "cli/spawn.h"
+#include "cli/child.h"
 #include "cli/spec_json.h"
 #include "cli/subids.h"
 

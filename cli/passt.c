@@ -4,8 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "cli/child.h"
 #include "cli/network.h"
-#include "cli/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -162,9 +162,9 @@ class Full:
         self.stack.close()
 
 
-def check_threads(pid, cpus, uid, gid, groups=()):
+def check_threads(pid, cpus, uid, gid, groups=(), program="hull-vmm"):
     tids = threads(pid)
-    equal(sorted(tids), sorted(["hull-vmm"] + [f"vcpu{n}" for n in range(cpus)]), "threads")
+    equal(sorted(tids), sorted([program] + [f"vcpu{n}" for n in range(cpus)]), "threads")
     for name, tid in tids.items():
         got = wait_for(lambda tid=tid: (found := status(f"/proc/{pid}/task/{tid}/status"))["Seccomp"].strip() == "2"
                        and found, f"the filter of {name}", 10)

@@ -61,6 +61,35 @@ static int make_directories(int root, const char *path)
 	return 0;
 }
 
+/*
+ * The root is granted, which hull-jailer made for this VM alone: it takes the place of the empty
+ * file system, with what is mounted in it. All grants are in it already.
+ */
+static int copy_root(const struct config_jail_grant *grant, struct err *err)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+			    (grant->writable ? 0 : MOUNT_ATTR_RDONLY),
+	};
+	int CLEANUP_FD tree =
+		open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+	if (tree < 0 ||
+		mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		return err_errno(err, errno, "jail: granting /");
+	return TAKE_FD(tree);
+}
+
+static const struct config_jail_grant *find_root(const struct config_jail *config)
+{
+	const struct config_jail_grant *found = NULL;
+
+	for (unsigned int i = 0; i < config->grant_count; i++)
+		if (!strcmp(config->grants[i].path, "/"))
+			found = &config->grants[i];
+	return found;
+}
+
 static int bind_grant(int root, const struct config_jail_grant *grant, struct err *err)
 {
 	struct mount_attr attr = {
@@ -82,6 +111,7 @@ static int bind_grant(int root, const struct config_jail_grant *grant, struct er
 
 int stage_root(const struct config_jail *config, struct err *err)
 {
+	const struct config_jail_grant *whole = find_root(config);
 	struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
 	char CLEANUP_FREE *cwd = getcwd(NULL, 0);
 	int CLEANUP_FD root = -1;
@@ -90,12 +120,14 @@ int stage_root(const struct config_jail *config, struct err *err)
 	/* What is unmounted here stays mounted elsewhere. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_errno(err, errno, "jail: private mounts");
-	root = make_tmpfs(err);
+	root = whole ? copy_root(whole, err) : make_tmpfs(err);
 	if (root < 0)
 		return root;
 	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_errno(err, errno, "jail: mounting its root");
 	for (unsigned int i = 0; i < config->grant_count; i++) {
+		if (!strcmp(config->grants[i].path, "/"))
+			continue;
 		r = bind_grant(root, &config->grants[i], err);
 		if (r < 0)
 			return r;
@@ -109,7 +141,7 @@ int stage_root(const struct config_jail *config, struct err *err)
 		return err_errno(err, errno, "jail: leaving the old root");
 	if (config->grant_count && cwd && chdir(cwd) < 0 && chdir("/") < 0)
 		return err_errno(err, errno, "jail: working directory");
-	if (mount_setattr(root, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0)
+	if (!whole && mount_setattr(root, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0)
 		return err_errno(err, errno, "jail: making its root read-only");
 	return 0;
 }

@@ -140,8 +140,8 @@ static int grant_sockets(struct config *config, struct err *err)
 	return 0;
 }
 
-/* Is it something that can be granted? The jail's root stays empty. */
-static int check_grant(const struct config_jail_grant *grant, struct err *err)
+/* Is it something that can be granted? The jail's root stays empty, unless it is the VM's own. */
+static int check_grant(struct config_jail_grant *grant, struct err *err)
 {
 	struct stat st, root;
 
@@ -149,11 +149,14 @@ static int check_grant(const struct config_jail_grant *grant, struct err *err)
 		return err_errno(err, errno, "jail: granting %s", grant->path);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, -ENOTDIR, "jail: granting %s: is not a directory", grant->path);
-	if (st.st_dev == root.st_dev && st.st_ino == root.st_ino)
+	if (st.st_dev != root.st_dev || st.st_ino != root.st_ino)
+		return 0;
+	if (!stage_has_own_root())
 		return err_set(err, -EINVAL,
 			"jail: %s, which would show the monitor all of the host's files",
 			grant->sockets ? "vsock's socket can't be in the root directory"
 				       : "the root directory can't be granted");
+	grant->path = "/";
 	return 0;
 }
 
@@ -216,21 +219,23 @@ static int become(struct sandbox *sandbox, const struct config_jail *config, str
 	return 0;
 }
 
-static int choose_user(struct sandbox *sandbox, const struct config_jail *config, struct err *err)
+static int choose_user(
+	struct sandbox *sandbox, const struct config_jail *config, int process, struct err *err)
 {
 	int r = 0;
 
 	sandbox->uid = config->uid;
 	if (!config->uid_given)
-		r = stage_uid_choose(&sandbox->uid, err);
+		r = stage_uid_choose(process, &sandbox->uid, err);
 	sandbox->gid = config->gid_given ? config->gid : sandbox->uid;
 	return r;
 }
 
 /* Started by root: everything as root, and then be nobody. */
-static int leave_root(struct sandbox *sandbox, const struct config_jail *config, struct err *err)
+static int leave_root(
+	struct sandbox *sandbox, const struct config_jail *config, int process, struct err *err)
 {
-	int r = choose_user(sandbox, config, err);
+	int r = choose_user(sandbox, config, process, err);
 
 	if (!r)
 		r = stage_namespaces(err);
@@ -298,9 +303,9 @@ static int give_up(struct sandbox *sandbox, struct config *config, struct err *e
 	if (r < 0)
 		return r;
 	/* Of no use any more when there is no /proc. */
-	process = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	process = stage_process(err);
 	if (process < 0)
-		return err_errno(err, errno, "jail: /proc/self");
+		return process;
 	r = close_inherited(process, config, err);
 	if (r < 0)
 		return r;
@@ -308,13 +313,13 @@ static int give_up(struct sandbox *sandbox, struct config *config, struct err *e
 	tzset();
 	blank_environment();
 	if (geteuid() == 0 && stage_may_make_namespaces()) {
-		r = leave_root(sandbox, jail, err);
+		r = leave_root(sandbox, jail, process, err);
 		if (!r)
 			r = settle(sandbox, jail, CONFIG_JAIL_USERNS,
 				stage_user_namespace(process, false, err), err);
 	} else {
 		/* Root without its rights, as in a container, is a user who can be another one. */
-		r = geteuid() == 0 ? choose_user(sandbox, jail, err) : 0;
+		r = geteuid() == 0 ? choose_user(sandbox, jail, process, err) : 0;
 		if (!r && geteuid() == 0)
 			r = become(sandbox, jail, err);
 		if (!r)

@@ -15,9 +15,21 @@ struct err;
  * Context: loop thread, while there is no other.
  */
 
-/* stage_uid_choose() - a user ID that no other VM has. @ret_uid: of the range CONFIG_JAIL_UID_FIRST
- * ff. */
-int stage_uid_choose(uid_t *ret_uid, struct err *err);
+/*
+ * stage_process() - the directory of this process in /proc
+ *
+ * Return: a descriptor of /proc/self, which hull-jailer hands over where there is no /proc, or
+ * -errno with @err set.
+ */
+int stage_process(struct err *err);
+
+/* stage_has_own_root() - is the root directory the VM's own, made by hull-jailer? Asked before the
+ * environment is blanked. */
+bool stage_has_own_root(void);
+
+/* stage_uid_choose() - a user ID that no other VM has. @process: of stage_process(); @ret_uid: of
+ * the range CONFIG_JAIL_UID_FIRST ff. */
+int stage_uid_choose(int process, uid_t *ret_uid, struct err *err);
 
 /* stage_become() - be @uid and @gid, without further groups. Needs root. */
 int stage_become(uid_t uid, gid_t gid, struct err *err);
@@ -31,7 +43,7 @@ int stage_namespaces(struct err *err);
 
 /*
  * stage_user_namespace() - be in a new user namespace, in which there is but this user
- * @process:	descriptor of /proc/self
+ * @process:	of stage_process()
  * @others:	and in new namespaces of the other kinds, which belong to it
  *
  * The process has all capabilities in there.

@@ -2,12 +2,11 @@
 // A user ID for each VM.
 #include "vmm/sandbox/stages.h"
 
+#include "base/cleanup.h"
 #include "base/err.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 /*
  * The process ID is had by no other process while this one lives, is free again with its end,
@@ -15,18 +14,19 @@
  * /proc says which it is where the processes of all VMs are seen, also to one that is the first of
  * a namespace of its own.
  */
-int stage_uid_choose(uid_t *ret_uid, struct err *err)
+int stage_uid_choose(int process, uid_t *ret_uid, struct err *err)
 {
+	int CLEANUP_FD fd = openat(process, "stat", O_RDONLY | O_CLOEXEC);
 	char text[16];
-	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	unsigned long pid;
 
 	if (n < 0)
-		return err_errno(err, errno, "jail: /proc/self");
+		return err_errno(err, errno, "jail: /proc/self/stat");
 	text[n] = '\0';
 	pid = strtoul(text, NULL, 10);
 	if (!pid || pid >= CONFIG_JAIL_UID_COUNT)
-		return err_set(err, -ERANGE, "jail: no user ID for process %s", text);
+		return err_set(err, -ERANGE, "jail: no user ID for process %lu", pid);
 	*ret_uid = CONFIG_JAIL_UID_FIRST + (uid_t)pid;
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of cli/spawn.h. Control groups are for the integration tests.
-#include "cli/spawn.h"
+// Tests of cli/child.h. Control groups are for the integration tests.
+#include "cli/child.h"
 
 #include "base/err.h"
 #include "tests/lib/suite.h"
@@ -128,5 +128,5 @@ START_TEST(what_is_no_program)
 }
 END_TEST
 
-SUITE("cli_spawn", a_call_shares_descriptors_and_no_memory, a_call_that_fails, a_fresh_program,
+SUITE("cli_child", a_call_shares_descriptors_and_no_memory, a_call_that_fails, a_fresh_program,
 	what_is_no_program)

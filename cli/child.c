@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program started beside hull.
-#include "cli/spawn.h"
+#include "cli/child.h"
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
