@@ -40,6 +40,8 @@ PR_SET_CHILD_SUBREAPER = 36
 
 # Who runs a group that is to be run by an ordinary user.
 USER = 1000
+# The first of the IDs that are that user's to give.
+SUBIDS = 500000
 
 
 class Failed(Exception):
@@ -62,6 +64,11 @@ def become_user():
     if not EMULATED:
         sys.exit("harness: to become a user, /dev/kvm is opened for all: in the emulated host only")
     os.chmod("/dev/kvm", 0o666)
+    with open("/etc/passwd", "a", encoding="ascii") as file:
+        file.write(f"hull-test:x:{USER}:{USER}::/:/bin/sh\n")
+    for name in ("/etc/subuid", "/etc/subgid"):
+        with open(name, "a", encoding="ascii") as file:
+            file.write(f"hull-test:{SUBIDS}:65536\n")
     home = tempfile.mkdtemp(prefix="hull-test-home-")
     store = os.path.join(home, "store")
     shutil.copytree(STORE, store)
