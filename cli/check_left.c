@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Items of an audit: what something that ended left behind.
+#include "cli/check_items.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* A builder makes an entry and locks it then. */
+#define TEMP_AGE_S 60
+
+/* The socket of an API that wasn't told another. */
+#define API_SOCKET "/run/firecracker.socket"
+
+/* How deep below /sys/fs/cgroup a VM's cgroup is looked for, and what it or its parent is called.
+ */
+#define CGROUP_DEPTH_MAX 6
+#define CGROUP_NAME "hull"
+
+/* Return: does somebody hold the flock of the file? 1, 0, -errno. Taking it would be a change. */
+static int is_locked(const struct check_host *host, ino_t inode)
+{
+	FILE CLEANUP_FILE *file = NULL;
+	char line[256], type[16];
+	int r = check_open(host->root, "proc/locks", &file);
+
+	if (r < 0)
+		return r;
+	/* 1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF; the device isn't stat()'s of some.
+	 */
+	while (fgets(line, sizeof(line), file)) {
+		uint64_t its;
+
+		if (sscanf(line, "%*s %15s %*s %*s %*s %*x:%*x:%" SCNu64, type, &its) == 2 &&
+			!strcmp(type, "FLOCK") && its == inode)
+			return 1;
+	}
+	return 0;
+}
+
+void check_left_store(const struct check_host *host, struct check_finding *finding)
+{
+	time_t now = time(NULL);
+	struct dirent *entry;
+	DIR *dir;
+	int r;
+
+	if (host->store == -ENOENT) {
+		check_say(finding, CHECK_INFO, "there is no store");
+		return;
+	}
+	r = host->store < 0 ? host->store : check_opendir(host->store, "tmp", &dir);
+	if (r == -ENOENT) {
+		check_say(finding, CHECK_PASS, "nothing");
+		return;
+	}
+	if (r < 0) {
+		check_unreadable(finding, "tmp", r);
+		return;
+	}
+	while ((entry = check_next(dir))) {
+		struct stat st;
+
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			now - st.st_mtime < TEMP_AGE_S)
+			continue;
+		r = is_locked(host, st.st_ino);
+		if (r < 0)
+			check_unreadable(finding, "/proc/locks", r);
+		else if (!r)
+			check_say(finding, CHECK_WARN, "tmp/%.100s has no builder", entry->d_name);
+	}
+	closedir(dir);
+	check_say(finding, CHECK_PASS, "nothing");
+}
+
+static void check_socket(
+	const struct check_host *host, const char *path, struct check_finding *finding)
+{
+	struct stat st;
+
+	if (fstatat(host->root, check_path(path), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISSOCK(st.st_mode) && !check_socket_served(host, path))
+		check_say(finding, CHECK_WARN, "nobody listens at %.200s", path);
+}
+
+/* Where monitors' sockets are known to be: there, others left theirs. */
+static void check_socket_folder(
+	const struct check_host *host, const char *path, struct check_finding *finding)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX], other[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
+
+	if (*path != '/')
+		return;
+	snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+	if (check_opendir(host->root, folder, &dir) < 0)
+		return;
+	while ((entry = check_next(dir)))
+		if ((size_t)snprintf(other, sizeof(other), "%s/%s", folder, entry->d_name) <
+			sizeof(other))
+			check_socket(host, other, finding);
+	closedir(dir);
+}
+
+/* struct its_sockets - the folder of a monitor's last socket that was looked into */
+struct its_sockets {
+	const struct check_host *host;
+	struct check_finding *finding;
+	char folder[PATH_MAX];
+};
+
+static int look_beside(const struct check_fd *fd, void *arg)
+{
+	struct its_sockets *its = arg;
+	uint64_t inode;
+
+	if (sscanf(fd->link, "socket:[%" SCNu64 "]", &inode) != 1)
+		return 0;
+	for (size_t i = 0; i < its->host->socket_count; i++) {
+		const struct check_socket *socket = &its->host->sockets[i];
+		const char *slash = strrchr(socket->path, '/');
+		size_t len = slash ? (size_t)(slash - socket->path) : 0;
+
+		if (socket->inode != inode || !socket->listening || !slash || len >= PATH_MAX ||
+			(len == strlen(its->folder) && !strncmp(its->folder, socket->path, len)))
+			continue;
+		snprintf(its->folder, sizeof(its->folder), "%.*s", (int)len, socket->path);
+		check_socket_folder(its->host, socket->path, its->finding);
+	}
+	return 0;
+}
+
+void check_left_sockets(const struct check_host *host, struct check_finding *finding)
+{
+	struct its_sockets CLEANUP_FREE *its = calloc(1, sizeof(*its));
+	int r = its ? host->unix_sockets : -ENOMEM;
+
+	if (r < 0) {
+		check_unreadable(finding, "/proc/net/unix", r);
+		return;
+	}
+	its->host = host;
+	its->finding = finding;
+	check_socket(host, API_SOCKET, finding);
+	for (size_t i = 0; i < host->monitor_count; i++) {
+		r = check_fds(&host->monitors[i], look_beside, its);
+		if (r == -EACCES || r == -EPERM)
+			check_say(finding, CHECK_UNKNOWN, "where %d has its sockets: %s",
+				host->monitors[i].pid, strerror(-r));
+	}
+	check_say(
+		finding, CHECK_PASS, "nothing beside those of monitors that run, nor " API_SOCKET);
+}
+
+/* A cgroup of hull's without a process in it or below. */
+static void check_cgroup(
+	const struct check_host *host, const char *path, int depth, struct check_finding *finding)
+{
+	char below[PATH_MAX], text[CHECK_LINE_SIZE];
+	const char *name = strrchr(path, '/') + 1;
+	struct dirent *entry;
+	DIR *dir;
+	bool ours = !strncmp(name, CGROUP_NAME, strlen(CGROUP_NAME));
+	int r;
+
+	if (ours) {
+		snprintf(below, sizeof(below), "%s/cgroup.events", path);
+		r = (int)check_read(host->root, below, text, sizeof(text));
+		if (r >= 0 && strstr(text, "populated 0"))
+			check_say(finding, CHECK_WARN, "%s is empty", path);
+		else if (r < 0 && r != -ENOENT)
+			check_unreadable(finding, path, r);
+	}
+	if (depth >= CGROUP_DEPTH_MAX || check_opendir(host->root, path, &dir) < 0)
+		return;
+	while ((entry = check_next(dir)))
+		if (entry->d_type == DT_DIR && (size_t)snprintf(below, sizeof(below), "%s/%s", path,
+						       entry->d_name) < sizeof(below))
+			check_cgroup(host, below, depth + 1, finding);
+	closedir(dir);
+}
+
+void check_left_cgroups(const struct check_host *host, struct check_finding *finding)
+{
+	int r = check_exists(host->root, "sys/fs/cgroup/cgroup.controllers");
+
+	if (r == 1)
+		check_cgroup(host, "/sys/fs/cgroup", 0, finding);
+	else
+		check_say(finding, CHECK_UNKNOWN, "no cgroup v2 at /sys/fs/cgroup");
+	check_say(finding, CHECK_PASS, "nothing");
+}
