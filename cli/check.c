@@ -201,7 +201,7 @@ static void run_monitors(
 			continue;
 		}
 		r = item->monitor(host, monitor, &own);
-		if ((r < 0 || own.len) && has_ended(monitor))
+		if (has_ended(monitor))
 			continue;
 		seen++;
 		if (own.len)

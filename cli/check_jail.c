@@ -220,7 +220,7 @@ static int thread_new_privs(pid_t tid, const char *status, void *arg)
 
 	if (!r && strcmp(set, "1") != 0)
 		check_say(
-			check->finding, CHECK_WARN, "%d: thread %d may", check->monitor->pid, tid);
+			check->finding, CHECK_WARN, "%d: thread %d can", check->monitor->pid, tid);
 	return r;
 }
 

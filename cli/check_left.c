@@ -19,10 +19,11 @@
 /* The socket of an API that wasn't told another. */
 #define API_SOCKET "/run/firecracker.socket"
 
-/* How deep below /sys/fs/cgroup a VM's cgroup is looked for, and what it or its parent is called.
- */
+/* How deep below /sys/fs/cgroup a VM's cgroup is looked for. */
 #define CGROUP_DEPTH_MAX 6
-#define CGROUP_NAME "hull"
+/* VMs' are in one of that name, which stays, or their own names begin so. */
+#define CGROUP_PARENT "hull"
+#define CGROUP_PREFIX "hull-"
 
 /* Return: does somebody hold the flock of the file? 1, 0, -errno. Taking it would be a change. */
 static int is_locked(const struct check_host *host, ino_t inode)
@@ -162,31 +163,29 @@ void check_left_sockets(const struct check_host *host, struct check_finding *fin
 		finding, CHECK_PASS, "nothing beside those of monitors that run, nor " API_SOCKET);
 }
 
-/* A cgroup of hull's without a process in it or below. */
-static void check_cgroup(
-	const struct check_host *host, const char *path, int depth, struct check_finding *finding)
+/* A cgroup of hull's without a process in it or below. @ours: all that are in @path are hull's. */
+static void check_cgroups(const struct check_host *host, const char *path, int depth, bool ours,
+	struct check_finding *finding)
 {
-	char below[PATH_MAX], text[CHECK_LINE_SIZE];
-	const char *name = strrchr(path, '/') + 1;
+	char below[PATH_MAX], events[PATH_MAX + 16], text[CHECK_LINE_SIZE];
 	struct dirent *entry;
 	DIR *dir;
-	bool ours = !strncmp(name, CGROUP_NAME, strlen(CGROUP_NAME));
-	int r;
 
-	if (ours) {
-		snprintf(below, sizeof(below), "%s/cgroup.events", path);
-		r = (int)check_read(host->root, below, text, sizeof(text));
-		if (r >= 0 && strstr(text, "populated 0"))
-			check_say(finding, CHECK_WARN, "%s is empty", path);
-		else if (r < 0 && r != -ENOENT)
-			check_unreadable(finding, path, r);
-	}
-	if (depth >= CGROUP_DEPTH_MAX || check_opendir(host->root, path, &dir) < 0)
+	if (depth > CGROUP_DEPTH_MAX || check_opendir(host->root, path, &dir) < 0)
 		return;
-	while ((entry = check_next(dir)))
-		if (entry->d_type == DT_DIR && (size_t)snprintf(below, sizeof(below), "%s/%s", path,
-						       entry->d_name) < sizeof(below))
-			check_cgroup(host, below, depth + 1, finding);
+	while ((entry = check_next(dir))) {
+		const char *name = entry->d_name;
+
+		if (entry->d_type != DT_DIR || (size_t)snprintf(below, sizeof(below), "%s/%s", path,
+						       name) >= sizeof(below))
+			continue;
+		snprintf(events, sizeof(events), "%s/cgroup.events", below);
+		if ((ours || !strncmp(name, CGROUP_PREFIX, strlen(CGROUP_PREFIX))) &&
+			check_read(host->root, events, text, sizeof(text)) > 0 &&
+			strstr(text, "populated 0"))
+			check_say(finding, CHECK_WARN, "%s is empty", below);
+		check_cgroups(host, below, depth + 1, !strcmp(name, CGROUP_PARENT), finding);
+	}
 	closedir(dir);
 }
 
@@ -195,7 +194,7 @@ void check_left_cgroups(const struct check_host *host, struct check_finding *fin
 	int r = check_exists(host->root, "sys/fs/cgroup/cgroup.controllers");
 
 	if (r == 1)
-		check_cgroup(host, "/sys/fs/cgroup", 0, finding);
+		check_cgroups(host, "/sys/fs/cgroup", 0, false, finding);
 	else
 		check_say(finding, CHECK_UNKNOWN, "no cgroup v2 at /sys/fs/cgroup");
 	check_say(finding, CHECK_PASS, "nothing");

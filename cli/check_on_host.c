@@ -315,5 +315,6 @@ void check_swap(const struct check_host *host, struct check_finding *finding)
 		else
 			check_say(finding, CHECK_PASS, "%.200s is encrypted, or memory", line);
 	}
-	check_say(finding, CHECK_PASS, finding->len ? "that is all" : "there is none");
+	if (!finding->len)
+		check_say(finding, CHECK_PASS, "there is none");
 }

@@ -70,7 +70,8 @@ static bool is_monitor(const struct check_host *host, int dir)
 	size_t len;
 	int r = check_link(dir, "exe", exe, sizeof(exe));
 
-	if (r == -EACCES || r == -EPERM)
+	/* Kernel threads have no program, and what has just ended hasn't. */
+	if (r < 0 && r != -ENOENT && r != -ESRCH)
 		return !check_read_line(dir, "comm", name, sizeof(name)) &&
 		       !strcmp(name, MONITOR_NAME);
 	if (r < 0)
@@ -229,18 +230,17 @@ static void let_settle(const struct check_host *host, struct check_monitor *moni
 /* Its own words, for all that compares monitors with each other. */
 static void read_identity(struct check_monitor *monitor)
 {
-	char status[CHECK_STATUS_SIZE], field[64], text[PATH_MAX];
+	char text[CHECK_STATUS_SIZE], field[PATH_MAX];
 
 	monitor->uid = -1;
-	if (check_read(monitor->dir, "status", status, sizeof(status)) > 0 &&
-		!check_status_field(status, "Uid", field, sizeof(field)) &&
+	if (check_read(monitor->dir, "status", text, sizeof(text)) > 0 &&
+		!check_status_field(text, "Uid", field, sizeof(field)) &&
 		isdigit((unsigned char)field[0]))
 		monitor->uid = strtol(field, NULL, 10);
-	if (check_read(monitor->dir, "cgroup", text, sizeof(text)) < 0)
-		return;
-	for (char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
-		if (!strncmp(line, "0::/", 4))
-			monitor->cgroup = strndup(line + 3, strcspn(line + 3, "\n"));
+	/* The line of cgroup v2 is "0::PATH". */
+	if (check_read(monitor->dir, "cgroup", text, sizeof(text)) > 0 &&
+		!check_status_field(text, "0:", field, sizeof(field)) && field[0] == '/')
+		monitor->cgroup = strdup(field);
 }
 
 static int add_monitor(struct check_host *host, int dir, const char *name)
