@@ -301,6 +301,8 @@ int check_jail_debug(const struct check_host *host, const struct check_monitor *
 	if (fstatat(monitor->dir, "status", &st, 0) < 0 ||
 		fstatat(host->root, "proc/1/stat", &init, 0) < 0)
 		return -errno;
+	if (monitor->uid < 0)
+		return -EBADMSG;
 	if (!monitor->uid)
 		check_say(finding, CHECK_UNKNOWN, "%d: can't be told of root", monitor->pid);
 	else if (st.st_uid == monitor->uid)

@@ -65,12 +65,15 @@ int check_monitor_cgroup(const struct check_host *host, const struct check_monit
 	return r < 0 ? r : check_cgroup_limit(host, monitor, "pids.max", finding);
 }
 
-/* struct fd_check - what is said of descriptors */
+/*
+ * struct fd_check - what is said of descriptors
+ * @said:	the file that was last told of: a console is open twice
+ */
 struct fd_check {
 	const struct check_host *host;
 	const struct check_monitor *monitor;
 	struct check_finding *finding;
-	bool bounded;
+	struct stat said;
 };
 
 /* The folders down to @path: who else could put something in its place? */
@@ -152,14 +155,14 @@ static int check_socket_fd(const struct check_fd *fd, void *arg)
 int check_monitor_sockets(const struct check_host *host, const struct check_monitor *monitor,
 	struct check_finding *finding)
 {
-	struct fd_check check = {host, monitor, finding, false};
+	struct fd_check check = {host, monitor, finding, {0}};
 
 	return check_fds(monitor, check_socket_fd, &check);
 }
 
 static int check_output_fd(const struct check_fd *fd, void *arg)
 {
-	const struct fd_check *check = arg;
+	struct fd_check *check = arg;
 	unsigned int mode = fd->flags & O_ACCMODE;
 	char path[32];
 	struct stat st;
@@ -171,8 +174,10 @@ static int check_output_fd(const struct check_fd *fd, void *arg)
 	snprintf(path, sizeof(path), "fd/%d", fd->fd);
 	if (fstatat(check->monitor->dir, path, &st, 0) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISREG(st.st_mode) || check->bounded)
+	if (!S_ISREG(st.st_mode) ||
+		(st.st_dev == check->said.st_dev && st.st_ino == check->said.st_ino))
 		return 0;
+	check->said = st;
 	/* Its own messages, a few in ten seconds. */
 	check_say(check->finding, fd->fd == 2 ? CHECK_INFO : CHECK_WARN,
 		"%d writes to %.200s without an end", check->monitor->pid, fd->link);
@@ -182,14 +187,13 @@ static int check_output_fd(const struct check_fd *fd, void *arg)
 int check_monitor_output(const struct check_host *host, const struct check_monitor *monitor,
 	struct check_finding *finding)
 {
-	struct fd_check check = {host, monitor, finding, false};
+	struct fd_check check = {host, monitor, finding, {0}};
 	uint64_t soft, hard;
 	int r = check_limit(monitor, "Max file size", &soft, &hard);
 
 	if (r < 0)
 		return r;
-	check.bounded = hard <= OUTPUT_MAX;
-	return check_fds(monitor, check_output_fd, &check);
+	return hard <= OUTPUT_MAX ? 0 : check_fds(monitor, check_output_fd, &check);
 }
 
 static int check_image_fd(const struct check_fd *fd, void *arg)
@@ -216,10 +220,8 @@ static int check_image_fd(const struct check_fd *fd, void *arg)
 int check_monitor_images(const struct check_host *host, const struct check_monitor *monitor,
 	struct check_finding *finding)
 {
-	struct fd_check check = {host, monitor, finding, false};
+	struct fd_check check = {host, monitor, finding, {0}};
 
-	if (host->store == -ENOENT)
-		return 0;
 	return host->store < 0 ? host->store : check_fds(monitor, check_image_fd, &check);
 }
 

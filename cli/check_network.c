@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,22 +179,35 @@ static void guest_net_find(struct guest_net *net, const struct check_host *host)
 	}
 }
 
-/* Return: could there be rules that filter? 1, 0, -errno */
+/* Does this network namespace have the sockets over which nftables' rules come? 1, 0, -errno */
+static int has_nfnetlink(const struct check_host *host)
+{
+	FILE CLEANUP_FILE *file = NULL;
+	char line[256];
+	int protocol, r = check_open(host->root, "proc/net/netlink", &file);
+
+	while (!r && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%*s %d", &protocol) == 1 && protocol == NETLINK_NETFILTER)
+			return 1;
+	return r;
+}
+
+/*
+ * Return: could there be rules that filter? 1, 0, -errno. What is built into the kernel isn't in
+ * /sys/module.
+ */
 static int has_filter(const struct check_host *host)
 {
-	static const char *const modules[] = {"nf_tables", "ip_tables", "ebtables"};
+	static const char *const paths[] = {"sys/module/nf_tables", "sys/module/ip_tables",
+		"sys/module/ebtables", "proc/net/ip_tables_names"};
 
-	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
-		char path[64];
-		int r;
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		int r = check_exists(host->root, paths[i]);
 
-		snprintf(path, sizeof(path), "sys/module/%s", modules[i]);
-		r = check_exists(host->root, path);
 		if (r)
 			return r;
 	}
-	/* Built into the kernel, it is there from the first table on. */
-	return check_exists(host->root, "proc/net/ip_tables_names");
+	return has_nfnetlink(host);
 }
 
 /* Does the main table refuse the address? */

@@ -162,14 +162,14 @@ void check_user_namespaces(const struct check_host *host, struct check_finding *
 		{"/proc/sys/kernel/unprivileged_userns_clone", 0},
 		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1},
 	};
-	int64_t value;
-	int r = check_read_number(host->root, "proc/sys/user/max_user_namespaces", &value);
+	int64_t most, value;
+	int r = check_read_number(host->root, "proc/sys/user/max_user_namespaces", &most);
 
 	if (r < 0) {
 		check_unreadable(finding, "/proc/sys/user/max_user_namespaces", r);
 		return;
 	}
-	if (!value)
+	if (!most)
 		check_say(finding, CHECK_WARN,
 			"user.max_user_namespaces is 0: hull needs --jail-without userns");
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
@@ -177,7 +177,7 @@ void check_user_namespaces(const struct check_host *host, struct check_finding *
 			value == switches[i].off)
 			check_say(finding, CHECK_INFO, "for root only: %s is %" PRId64,
 				switches[i].path, value);
-	check_say(finding, CHECK_PASS, "at most %" PRId64, value);
+	check_say(finding, CHECK_PASS, "at most %" PRId64, most);
 }
 
 void check_cgroup_v2(const struct check_host *host, struct check_finding *finding)

@@ -33,6 +33,7 @@ static const struct {
 	{"proc/sys/net/ipv4/conf/tap1/forwarding", "0\n"},
 	{"proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
 			   "eth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"},
+	{"proc/net/netlink", "sk Eth Pid\n0000000000000000 0   1 0\n0000000000000000 15  0 0\n"},
 	{"proc/net/unix",
 		"Num       RefCount Protocol Flags    Type St Inode Path\n"
 		"0000000000000000: 00000002 00000000 00010000 0001 01   501 /run/vm/api.sock~\n"
