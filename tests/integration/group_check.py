@@ -8,8 +8,8 @@ import threading
 import time
 
 from group_jail import ANY_KVM, AS_USER, GUEST, Full, Monitor, host_state
-from harness import (BUSYBOX, EMULATED, END_DEADLINE, HULL, STORE, VMM, Skip, WorkDir, check, equal, file_text, kill,
-                     match, monitor_of, processes, read_until, run, start, start_hull, tree, wait_for)
+from harness import (BUSYBOX, EMULATED, END_DEADLINE, HULL, STORE, VMM, Skip, WorkDir, check, descendants, equal, file_text,
+                     kill, match, monitor_of, read_until, run, start, start_hull, tree, wait_for)
 
 CGROUPS = "/sys/fs/cgroup"
 GROUPS = ("jail", "monitor")
@@ -139,7 +139,7 @@ def test_as_an_ordinary_user():
     with Full("--resource-limit", f"fsize={1 << 30}") as full, Cgroup(full.pid):
         items = audit("--store", STORE, prefix=AS_USER)
         expect(items, {"jail.root": "unknown", "jail.namespaces": "unknown", "monitor.sockets": "unknown",
-                       "monitor.output": "unknown", "monitor.images": "unknown", "monitor.rates": "info"})
+                       "monitor.images": "unknown", "monitor.rates": "info"})
         for name in ("network.metadata", "network.taps", "left.sockets"):
             equal(items[name][0], "unknown", name)
     with Monitor("--no-jail") as monitor, Cgroup(monitor.pid):
@@ -180,7 +180,7 @@ def test_a_console_without_an_end():
 def state():
     """What an audit could change: host, modules, processes, store."""
     return {**host_state(), "modules": sorted(line.split()[0] for line in file_text("/proc/modules").splitlines()),
-            "processes": sorted((pid, name) for pid, (_, _, name) in processes().items() if "kworker" not in name),
+            "processes": descendants(),
             "store": tree(STORE), "cgroup files": sorted(tree(CGROUPS)) if EMULATED else []}
 
 
