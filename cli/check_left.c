@@ -21,8 +21,7 @@
 
 /* How deep below /sys/fs/cgroup a VM's cgroup is looked for. */
 #define CGROUP_DEPTH_MAX 6
-/* VMs' are in one of that name, which stays, or their own names begin so. */
-#define CGROUP_PARENT "hull"
+/* A VM's is called hull-PID-RANDOM; hull-callers isn't one. */
 #define CGROUP_PREFIX "hull-"
 
 /* Return: does somebody hold the flock of the file? 1, 0, -errno. Taking it would be a change. */
@@ -163,11 +162,28 @@ void check_left_sockets(const struct check_host *host, struct check_finding *fin
 		finding, CHECK_PASS, "nothing beside those of monitors that run, nor " API_SOCKET);
 }
 
-/* A cgroup of hull's without a process in it or below. @ours: all that are in @path are hull's. */
-static void check_cgroups(const struct check_host *host, const char *path, int depth, bool ours,
-	struct check_finding *finding)
+/* Nobody is in it or below, nor does whoever made it hold its lock. */
+static void check_cgroup(
+	const struct check_host *host, const char *path, ino_t inode, struct check_finding *finding)
 {
-	char below[PATH_MAX], events[PATH_MAX + 16], text[CHECK_LINE_SIZE];
+	char events[PATH_MAX + 16], text[CHECK_LINE_SIZE];
+	int r;
+
+	snprintf(events, sizeof(events), "%s/cgroup.events", path);
+	if (check_read(host->root, events, text, sizeof(text)) <= 0 || !strstr(text, "populated 0"))
+		return;
+	r = is_locked(host, inode);
+	if (r < 0)
+		check_unreadable(finding, "/proc/locks", r);
+	else if (!r)
+		check_say(finding, CHECK_WARN, "%s is empty", path);
+}
+
+static void check_cgroups(
+	const struct check_host *host, const char *path, int depth, struct check_finding *finding)
+{
+	const size_t len = strlen(CGROUP_PREFIX);
+	char below[PATH_MAX];
 	struct dirent *entry;
 	DIR *dir;
 
@@ -179,12 +195,9 @@ static void check_cgroups(const struct check_host *host, const char *path, int d
 		if (entry->d_type != DT_DIR || (size_t)snprintf(below, sizeof(below), "%s/%s", path,
 						       name) >= sizeof(below))
 			continue;
-		snprintf(events, sizeof(events), "%s/cgroup.events", below);
-		if ((ours || !strncmp(name, CGROUP_PREFIX, strlen(CGROUP_PREFIX))) &&
-			check_read(host->root, events, text, sizeof(text)) > 0 &&
-			strstr(text, "populated 0"))
-			check_say(finding, CHECK_WARN, "%s is empty", below);
-		check_cgroups(host, below, depth + 1, !strcmp(name, CGROUP_PARENT), finding);
+		if (!strncmp(name, CGROUP_PREFIX, len) && name[len] >= '1' && name[len] <= '9')
+			check_cgroup(host, below, entry->d_ino, finding);
+		check_cgroups(host, below, depth + 1, finding);
 	}
 	closedir(dir);
 }
@@ -194,7 +207,7 @@ void check_left_cgroups(const struct check_host *host, struct check_finding *fin
 	int r = check_exists(host->root, "sys/fs/cgroup/cgroup.controllers");
 
 	if (r == 1)
-		check_cgroups(host, "/sys/fs/cgroup", 0, false, finding);
+		check_cgroups(host, "/sys/fs/cgroup", 0, finding);
 	else
 		check_say(finding, CHECK_UNKNOWN, "no cgroup v2 at /sys/fs/cgroup");
 	check_say(finding, CHECK_PASS, "nothing");

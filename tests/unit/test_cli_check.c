@@ -120,10 +120,10 @@ static const struct fault faults[] = {
 	{DELETE, "etc/containers/policy.json", NULL, "store.policy", CHECK_INFO, NULL},
 	{SOCKET, "run/firecracker.socket", NULL, "left.sockets", CHECK_WARN, "firecracker.socket"},
 	{SOCKET, "run/vm/old.sock", NULL, "left.sockets", CHECK_WARN, "/run/vm/old.sock"},
-	{WRITE, "sys/fs/cgroup/hull/99/cgroup.events", "populated 0\n", "left.cgroups", CHECK_WARN,
-		"hull/99"},
-	{WRITE, "sys/fs/cgroup/hull-99/cgroup.events", "populated 0\n", "left.cgroups", CHECK_WARN,
-		"hull-99"},
+	{WRITE, "sys/fs/cgroup/hull/hull-99-0a/cgroup.events", "populated 0\n", "left.cgroups",
+		CHECK_WARN, "hull/hull-99-0a"},
+	{WRITE, "sys/fs/cgroup/hull-99-0a/cgroup.events", "populated 0\n", "left.cgroups",
+		CHECK_WARN, "hull-99-0a is empty"},
 	{WRITE, "sys/fs/cgroup/system.slice/hull-1/cgroup.events", "populated 0\n", "left.cgroups",
 		CHECK_WARN, "system.slice/hull-1"},
 };
@@ -193,6 +193,25 @@ START_TEST(temporary_files_without_a_builder)
 	host_expect(&config, NULL, CHECK_PASS, NULL);
 	host_delete(&tree, "proc/locks");
 	host_expect(&config, "left.store", CHECK_UNKNOWN, "locks");
+}
+END_TEST
+
+/* A VM that starts, and where hull put those who called it. */
+START_TEST(cgroups_that_are_in_use)
+{
+	char path[300], locks[128];
+	struct stat st;
+
+	host_write(&tree, "sys/fs/cgroup/a/hull-callers/cgroup.events", "populated 0\n");
+	host_write(&tree, "sys/fs/cgroup/a/hull-7-0b/cgroup.events", "populated 0\n");
+	snprintf(path, sizeof(path), "%s/sys/fs/cgroup/a/hull-7-0b", tree.root);
+	ck_assert_int_eq(stat(path, &st), 0);
+	snprintf(locks, sizeof(locks), "1: FLOCK  ADVISORY  WRITE 1 0:1:%ju 0 EOF\n",
+		(uintmax_t)st.st_ino);
+	host_write(&tree, "proc/locks", locks);
+	host_expect(&config, NULL, CHECK_PASS, NULL);
+	host_write(&tree, "proc/locks", "");
+	host_expect(&config, "left.cgroups", CHECK_WARN, "/a/hull-7-0b is empty");
 }
 END_TEST
 
@@ -318,6 +337,6 @@ START_TEST(reports)
 END_TEST
 
 SUITE_CASES("cli_check", set_up, tear_down, {nothing_is_amiss, 0}, {one_fault, ARRAY_SIZE(faults)},
-	{landlock_is_asked_for, 0}, {temporary_files_without_a_builder, 0}, {no_store, 0},
-	{what_weighs_most_is_told, 0}, {items_are_chosen_by_id_or_group, 0},
-	{the_table_is_whole, 0}, {reports, 0})
+	{landlock_is_asked_for, 0}, {temporary_files_without_a_builder, 0},
+	{cgroups_that_are_in_use, 0}, {no_store, 0}, {what_weighs_most_is_told, 0},
+	{items_are_chosen_by_id_or_group, 0}, {the_table_is_whole, 0}, {reports, 0})
