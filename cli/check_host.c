@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -74,15 +73,13 @@ void check_sockets_find(struct check_host *host)
 	int r = check_open(host->root, "proc/net/unix", &file);
 
 	while (!r && getline(&line, &size, file) >= 0) {
-		unsigned int flags;
-		uint64_t inode;
-		int at = 0;
+		const char *path = check_word(line, 7);
+		uint64_t flags, inode;
 
 		line[strcspn(line, "\n")] = '\0';
-		if (sscanf(line, "%*s %*s %*s %x %*s %*s %" SCNu64 " %n", &flags, &inode, &at) ==
-				2 &&
-			at && line[at] && line[at] != '@')
-			r = add_socket(host, inode, flags & SO_ACCEPTCON, line + at);
+		if (path && *path != '@' && !check_word_number(line, 3, 16, &flags) &&
+			!check_word_number(line, 6, 10, &inode))
+			r = add_socket(host, inode, flags & SO_ACCEPTCON, path);
 	}
 	host->unix_sockets = r;
 }
@@ -92,6 +89,17 @@ void check_sockets_free(struct check_host *host)
 	for (size_t i = 0; i < host->socket_count; i++)
 		free(host->sockets[i].path);
 	free(host->sockets);
+}
+
+bool check_socket_inode(const char *link, uint64_t *ret)
+{
+	static const char before[] = "socket:[";
+	char *end;
+
+	if (strncmp(link, before, strlen(before)) != 0)
+		return false;
+	*ret = strtoull(link + strlen(before), &end, 10);
+	return *end == ']';
 }
 
 bool check_socket_served(const struct check_host *host, const char *path)

@@ -84,6 +84,9 @@ void check_monitors_free(struct check_host *host);
 void check_sockets_find(struct check_host *host);
 void check_sockets_free(struct check_host *host);
 
+/* check_socket_inode() - of a descriptor's link, "socket:[N]". Return: is it a socket's? */
+bool check_socket_inode(const char *link, uint64_t *ret);
+
 /* check_socket_served() - does anybody here listen at @path? */
 bool check_socket_served(const struct check_host *host, const char *path);
 
@@ -132,6 +135,15 @@ int check_exists(int dir, const char *path);
  * Return: 0 or -ENODATA.
  */
 int check_status_field(const char *status, const char *name, char *ret, size_t size);
+
+/* check_word() - the start of a line's word @n, from 0; NULL if it has fewer. */
+const char *check_word(const char *line, int n);
+
+/* check_word_is() - is word @n this one? */
+bool check_word_is(const char *line, int n, const char *word);
+
+/* check_word_number() - word @n as a whole number, which ends there. Return: 0 or -EBADMSG. */
+int check_word_number(const char *line, int n, int base, uint64_t *ret);
 
 /* What a /proc/PID/status is at most; a file of one line; a path. */
 #define CHECK_STATUS_SIZE 8192

@@ -159,16 +159,18 @@ int check_jail_uid(const struct check_host *host, const struct check_monitor *mo
 	struct check_finding *finding)
 {
 	char status[CHECK_STATUS_SIZE], field[CHECK_LINE_SIZE];
-	uint64_t ids[4];
+	uint64_t ids[4] = {0};
 	ssize_t n = check_read(monitor->dir, "status", status, sizeof(status));
 
 	if (n < 0)
 		return (int)n;
 	for (int kind = 0; kind < 2; kind++) {
-		if (check_status_field(status, kind ? "Gid" : "Uid", field, sizeof(field)) < 0 ||
-			sscanf(field, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &ids[0],
-				&ids[1], &ids[2], &ids[3]) != 4)
-			return -EBADMSG;
+		int r = check_status_field(status, kind ? "Gid" : "Uid", field, sizeof(field));
+
+		for (int i = 0; i < 4 && !r; i++)
+			r = check_word_number(field, i, 10, &ids[i]);
+		if (r < 0)
+			return r;
 		if (!ids[0] || !ids[1] || !ids[2] || !ids[3])
 			check_say(finding, CHECK_WARN, "%d is root%s", monitor->pid,
 				kind ? "'s group" : "");
@@ -244,8 +246,9 @@ static int thread_capabilities(pid_t tid, const char *status, void *arg)
 		if (r < 0)
 			return r;
 		if (strspn(field, "0") != strlen(field)) {
-			strcat(full, " ");
-			strcat(full, sets[i]);
+			size_t len = strlen(full);
+
+			snprintf(full + len, sizeof(full) - len, " %s", sets[i]);
 		}
 	}
 	if (*full)

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@
 static int is_locked(const struct check_host *host, ino_t inode)
 {
 	FILE CLEANUP_FILE *file = NULL;
-	char line[256], type[16];
+	char line[256];
 	int r = check_open(host->root, "proc/locks", &file);
 
 	if (r < 0)
@@ -36,10 +35,14 @@ static int is_locked(const struct check_host *host, ino_t inode)
 	/* 1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF; the device isn't stat()'s of some.
 	 */
 	while (fgets(line, sizeof(line), file)) {
+		const char *at = check_word_is(line, 1, "FLOCK") ? check_word(line, 5) : NULL;
 		uint64_t its;
 
-		if (sscanf(line, "%*s %15s %*s %*s %*s %*x:%*x:%" SCNu64, type, &its) == 2 &&
-			!strcmp(type, "FLOCK") && its == inode)
+		for (int colon = 0; at && colon < 2; colon++) {
+			at = strchr(at, ':');
+			at += at != NULL;
+		}
+		if (at && !check_word_number(at, 0, 10, &its) && its == inode)
 			return 1;
 	}
 	return 0;
@@ -124,7 +127,7 @@ static int look_beside(const struct check_fd *fd, void *arg)
 	struct its_sockets *its = arg;
 	uint64_t inode;
 
-	if (sscanf(fd->link, "socket:[%" SCNu64 "]", &inode) != 1)
+	if (!check_socket_inode(fd->link, &inode))
 		return 0;
 	for (size_t i = 0; i < its->host->socket_count; i++) {
 		const struct check_socket *socket = &its->host->sockets[i];

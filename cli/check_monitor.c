@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -139,7 +138,7 @@ static int check_socket_fd(const struct check_fd *fd, void *arg)
 	const struct fd_check *check = arg;
 	uint64_t inode;
 
-	if (sscanf(fd->link, "socket:[%" SCNu64 "]", &inode) != 1)
+	if (!check_socket_inode(fd->link, &inode))
 		return 0;
 	if (check->host->unix_sockets < 0)
 		return check->host->unix_sockets;

@@ -184,10 +184,11 @@ static int has_nfnetlink(const struct check_host *host)
 {
 	FILE CLEANUP_FILE *file = NULL;
 	char line[256];
-	int protocol, r = check_open(host->root, "proc/net/netlink", &file);
+	uint64_t protocol;
+	int r = check_open(host->root, "proc/net/netlink", &file);
 
 	while (!r && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%*s %d", &protocol) == 1 && protocol == NETLINK_NETFILTER)
+		if (!check_word_number(line, 1, 10, &protocol) && protocol == NETLINK_NETFILTER)
 			return 1;
 	return r;
 }
@@ -214,15 +215,14 @@ static int has_filter(const struct check_host *host)
 static bool is_refused(const struct check_host *host)
 {
 	FILE CLEANUP_FILE *file = NULL;
-	char line[512], to[16], mask[16];
-	unsigned int flags;
+	char line[512];
+	uint64_t flags;
 
 	if (check_open(host->root, "proc/net/route", &file) < 0)
 		return false;
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "%*s %15s %*s %x %*s %*s %*s %15s", to, &flags, mask) == 3 &&
-			!strcmp(to, METADATA_ROUTE) && !strcmp(mask, HOST_MASK) &&
-			flags & ROUTE_REJECT)
+		if (check_word_is(line, 1, METADATA_ROUTE) && check_word_is(line, 7, HOST_MASK) &&
+			!check_word_number(line, 3, 16, &flags) && flags & ROUTE_REJECT)
 			return true;
 	return false;
 }

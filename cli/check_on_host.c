@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -24,10 +25,13 @@
 /* Return: is @version at least this one? -1 if it is none. */
 static int is_at_least(const char *version, unsigned int major, unsigned int minor)
 {
-	unsigned int its[2];
+	unsigned long its[2];
+	char *end;
 
-	if (sscanf(version, "%u.%u", &its[0], &its[1]) != 2)
+	its[0] = strtoul(version, &end, 10);
+	if (end == version || *end != '.')
 		return -1;
+	its[1] = strtoul(end + 1, NULL, 10);
 	return its[0] != major ? its[0] > major : its[1] >= minor;
 }
 

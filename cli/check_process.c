@@ -143,7 +143,7 @@ int check_fds(const struct check_monitor *monitor, check_fd_fn *fn, void *arg)
 
 		if (!is_number(entry->d_name) || strlen(entry->d_name) > 9)
 			continue;
-		fd->fd = atoi(entry->d_name);
+		fd->fd = (int)strtol(entry->d_name, NULL, 10);
 		snprintf(path, sizeof(path), "fd/%d", fd->fd);
 		r = check_link(monitor->dir, path, fd->link, sizeof(fd->link));
 		if (!r) {

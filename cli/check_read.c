@@ -156,3 +156,35 @@ int check_status_field(const char *status, const char *name, char *ret, size_t s
 	}
 	return -ENODATA;
 }
+
+const char *check_word(const char *line, int n)
+{
+	static const char blanks[] = " \t\n";
+
+	line += strspn(line, blanks);
+	for (; n; n--) {
+		line += strcspn(line, blanks);
+		line += strspn(line, blanks);
+	}
+	return *line ? line : NULL;
+}
+
+bool check_word_is(const char *line, int n, const char *word)
+{
+	const char *at = check_word(line, n);
+	size_t len = strlen(word);
+
+	return at && !strncmp(at, word, len) && (!at[len] || isspace((unsigned char)at[len]));
+}
+
+int check_word_number(const char *line, int n, int base, uint64_t *ret)
+{
+	const char *at = check_word(line, n);
+	char *end;
+
+	if (!at || !isxdigit((unsigned char)*at))
+		return -EBADMSG;
+	errno = 0;
+	*ret = strtoull(at, &end, base);
+	return errno || end == at || (*end && !isspace((unsigned char)*end)) ? -EBADMSG : 0;
+}
