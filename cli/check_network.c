@@ -263,7 +263,9 @@ void check_metadata(const struct check_host *host, struct check_finding *finding
 		goto out;
 	if (net.passt && !refused)
 		say_open(host, "passt runs, which reaches what the host reaches", finding);
-	for (const struct tap *tap = net.taps; tap < net.taps + net.count; tap++) {
+	for (size_t i = 0; i < net.count; i++) {
+		const struct tap *tap = &net.taps[i];
+
 		if (*tap->bridge) {
 			snprintf(text, sizeof(text), "%s is on bridge %s", tap->name, tap->bridge);
 			say_open(host, text, finding);
@@ -303,7 +305,9 @@ void check_taps(const struct check_host *host, struct check_finding *finding)
 	guest_net_find(&net, host);
 	if (say_unseen(&net, finding))
 		goto out;
-	for (const struct tap *tap = net.taps; tap < net.taps + net.count; tap++) {
+	for (size_t i = 0; i < net.count; i++) {
+		const struct tap *tap = &net.taps[i];
+
 		if (tap->forwards < 0)
 			check_unreadable(finding, "forwarding", tap->forwards);
 		routed += tap->forwards > 0;

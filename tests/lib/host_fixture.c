@@ -205,7 +205,9 @@ static void make_thread(const struct host_fixture *host, int pid, int tid, const
 {
 	char folder[64], path[128];
 
-	snprintf(folder, sizeof(folder), tid ? "task/%d/" : "", tid);
+	folder[0] = '\0';
+	if (tid)
+		snprintf(folder, sizeof(folder), "task/%d/", tid);
 	snprintf(path, sizeof(path), "%sstatus", folder);
 	monitor_write(host, pid, path,
 		"Name:\t%s\nUid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\nCapInh:\t0000000000000000\n"
