@@ -19,5 +19,6 @@ struct command {
 	int (*run)(char *const *argv);
 };
 
+extern const struct command cmd_check;
 extern const struct command cmd_pull;
 extern const struct command cmd_run;

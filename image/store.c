@@ -26,7 +26,7 @@
  * more. */
 #define WALK_DEPTH_MAX 64
 
-static int default_path(char ret_path[PATH_MAX], struct err *err)
+int store_default_path(char ret_path[PATH_MAX], struct err *err)
 {
 	const char *store = getenv("HULL_STORE");
 	const char *data = getenv("XDG_DATA_HOME");
@@ -177,7 +177,7 @@ int store_open(const char *path, struct store **ret_store, struct err *err)
 	if (path && !*path)
 		return err_set(err, -EINVAL, "image store: the path is empty");
 	if (!path) {
-		r = default_path(buf, err);
+		r = store_default_path(buf, err);
 		if (r)
 			return r;
 		path = buf;

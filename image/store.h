@@ -4,6 +4,7 @@
 
 #include "image/image.h"
 
+#include <linux/limits.h>
 #include <stdbool.h>
 
 /*
@@ -44,6 +45,9 @@ struct store_temp {
 };
 
 #define STORE_TEMP_INIT ((struct store_temp){.fd = -1})
+
+/* store_default_path() - where it is unless the user says. Return: 0 or -errno with a message. */
+int store_default_path(char ret_path[PATH_MAX], struct err *err);
 
 /*
  * store_lock() - wait for and take the exclusive lock @name
