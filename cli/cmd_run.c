@@ -20,7 +20,9 @@
 #include "image/store.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pwd.h>
+#include <sys/vfs.h>
 
 /* loglevel: each byte on the serial port is an exit; a panic prints all the same. panic=-1: a panic
  * ends the VM even without the pvpanic device. */
@@ -128,6 +130,18 @@ static int run_make_disk(struct run *run, struct err *err)
 	return 0;
 }
 
+/* What of a scratch disk takes memory that can't be had back. */
+static uint64_t run_disk_memory(const struct run *run)
+{
+	struct statfs fs;
+
+	/* What is below an overlay isn't told: it may be memory, too. */
+	if (!run->options.disk || fstatfs(run->store->tmp_fd, &fs) < 0 ||
+		(fs.f_type != TMPFS_MAGIC && fs.f_type != OVERLAYFS_SUPER_MAGIC))
+		return 0;
+	return run->options.disk;
+}
+
 static int run_make_cgroup(struct run *run, struct err *err)
 {
 	const struct run_options *options = &run->options;
@@ -135,6 +149,7 @@ static int run_make_cgroup(struct run *run, struct err *err)
 		.limits = &options->limits,
 		.memory = run_memory_mib(options) << 20,
 		.vcpus = options->cpus,
+		.disk = run_disk_memory(run),
 		.passt = options->network.kind == NETWORK_PASST,
 		.optional = options->no_jail || options->jail_without.cgroup,
 	};

@@ -216,7 +216,7 @@ static int put_memory(
 {
 	uint64_t memory = config->memory, swap = config->limits->memory_swap;
 	int r = put_number(cgroup, "memory.max",
-		memory + memory / OVERHEAD_SHARE + OVERHEAD_FIXED +
+		memory + memory / OVERHEAD_SHARE + OVERHEAD_FIXED + config->disk +
 			(config->passt ? OVERHEAD_PASST : 0),
 		err);
 

@@ -52,12 +52,14 @@ struct vm_cgroup {
  * @limits:	checked
  * @memory:	bytes of the guest
  * @vcpus:	number of them
+ * @disk:	bytes of a scratch disk that lies in the host's memory, or 0
  * @optional:	no group is needed where nothing asked for takes one
  */
 struct vm_cgroup_config {
 	const struct vm_limits *limits;
 	uint64_t memory;
 	uint64_t vcpus;
+	uint64_t disk;
 	bool passt;
 	bool optional;
 };

@@ -39,7 +39,7 @@ LONG_DEADLINE = 300 * PATIENCE
 PR_SET_CHILD_SUBREAPER = 36
 
 # Who runs a group that is to be run by an ordinary user.
-USER = 1000
+USER = 64321
 # The first of the IDs that are that user's to give.
 SUBIDS = 500000
 
@@ -58,6 +58,18 @@ def needs_root():
         raise Skip("needs root")
 
 
+def delegate_cgroup():
+    """Move to a control group that is the user's to divide, as a session of systemd's is."""
+    top = "/sys/fs/cgroup"
+    group = os.path.join(top, "hull-test-user")
+    os.mkdir(group)
+    for name, text in ((group + "/cgroup.procs", "0"), (top + "/cgroup.subtree_control", "+cpu +io +memory +pids")):
+        with open(name, "w", encoding="ascii") as file:
+            file.write(text)
+    for name in (".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
+        os.chown(os.path.join(group, name), USER, USER)
+
+
 def become_user():
     """Go on as an ordinary user who may open /dev/kvm, in a home with a store of its own, which holds the images."""
     global STORE  # pylint: disable=global-statement
@@ -69,6 +81,7 @@ def become_user():
     for name in ("/etc/subuid", "/etc/subgid"):
         with open(name, "a", encoding="ascii") as file:
             file.write(f"hull-test:{SUBIDS}:65536\n")
+    delegate_cgroup()
     home = tempfile.mkdtemp(prefix="hull-test-home-")
     store = os.path.join(home, "store")
     shutil.copytree(STORE, store)
