@@ -12,7 +12,8 @@ import threading
 
 from api_client import Vmm, curl
 from container_client import CMDLINE, INITRD, PATH, Stream, container, rootfs
-from harness import DEADLINE, END_DEADLINE, KERNEL, VMM, WorkDir, check, equal, finish, match, run, wait_for
+from harness import (DEADLINE, END_DEADLINE, KERNEL, VMM, WorkDir, check, equal, finish, match, needs_root, run,
+                     wait_for)
 
 
 def test_a_command_runs():
@@ -383,6 +384,7 @@ def descriptors(vmm):
 
 
 def test_archives_whose_client_leaves():
+    needs_root()
     with running(log_size=0) as vmm:
         output(vmm, "mkdir /tree; head -c 50000000 /dev/urandom > /tree/big")
         before = descriptors(vmm)
