@@ -9,7 +9,7 @@ import subprocess
 from family import Family, Held
 from group_network import Outside
 from harness import (BUSYBOX, END_DEADLINE, HULL, WorkDir, check, descendants, equal, finish, kill, monitor_of,
-                     read_until, run, start)
+                     read_until, run, start, wait_for)
 from leftovers import Host
 
 RUN = [HULL, "run", "-i", "--network", "passt", "--disk", "64M", "--memory", "128M", "--cpus", "2", "--cpu-quota",
@@ -160,3 +160,25 @@ def test_hull_while_it_ends():
 
 def test_hull_vmm_while_it_ends():
     sweep_end("hull-vmm", 1, 1.5)
+
+
+def test_a_part_is_stopped_and_another_killed():
+    for stopped, killed, code in (("passt", "hull-vmm", 125), ("hull-vmm", "hull", -9), ("hull", "hull-vmm", 125)):
+        with Scene() as scene, Running(scene) as running:
+            kill(running.pids[stopped], signal.SIGSTOP)
+            kill(running.pids[killed], signal.SIGKILL)
+            if stopped == "hull":
+                kill(running.pids["hull"], signal.SIGCONT)
+            equal(finish(running.process).code, code, f"exit code with {stopped} stopped and {killed} killed")
+            scene.hit(f"while {stopped} is stopped", killed)
+
+
+def test_what_is_stopped_goes_with_the_next_command():
+    """Nobody is told of its parent's end while it is stopped, but by a signal that it may not have asked for yet."""
+    with Scene() as scene:
+        with Running(scene) as running:
+            kill(running.pids["passt"], signal.SIGSTOP)
+            kill(running.pids["hull"], signal.SIGKILL)
+            equal(finish(running.process).code, -signal.SIGKILL, "exit code")
+            wait_for(lambda: running.pids["hull-vmm"] not in descendants(), "the monitor's end", END_DEADLINE)
+            scene.host.next_command("after passt was stopped", BUSYBOX)
