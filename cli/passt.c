@@ -130,7 +130,8 @@ void passt_stop(struct passt *passt)
 	passt_handed_over(passt);
 	if (!passt->pid)
 		return;
-	kill(passt->pid, SIGTERM);
+	/* It has nothing to put away, and while it is stopped it would take no other signal. */
+	kill(passt->pid, SIGKILL);
 	while (waitpid(passt->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	passt->pid = 0;

@@ -38,6 +38,9 @@
 /* For processes that have ended to be gone. */
 #define END_MS 2000
 
+/* The same of a leftover; the next start tries again. */
+#define SWEEP_MS 200
+
 static bool has_mark(int dir, const char *name)
 {
 	char value;
@@ -348,9 +351,12 @@ static void sweep(int base, const char *name)
 {
 	int CLEANUP_FD fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	/* The kernel refuses to remove one in which a process still is. */
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		cgroup_remove(base, name, -1, 0);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	/* The kernel refuses to remove one in which a process still is: one that was stopped, and
+	 * so couldn't learn that its hull is gone. */
+	if (cgroup_remove(base, name, -1, 0) == -EBUSY && !cgroup_write(fd, "cgroup.kill", "1"))
+		cgroup_remove(base, name, fd, SWEEP_MS);
 }
 
 void vm_cgroup_sweep(const struct vm_cgroup *cgroup)

@@ -27,8 +27,9 @@ struct vm_limits;
  *     controllers are systemd's to change, but not those that /hull's children use.
  *
  * Whoever made a group holds a lock on its directory as long as it lives. So one that nobody holds
- * is a leftover, which the next hull that starts a VM removes. A process's end may need a moment to
- * be seen by the kernel's counters, in which removing fails; then it is waited for.
+ * is a leftover, which the next hull that starts a VM removes, after killing what is still in it.
+ * A process's end may need a moment to be seen by the kernel's counters, in which removing fails;
+ * then it is waited for.
  */
 
 /*

@@ -7,9 +7,11 @@ import signal
 import threading
 import time
 
-from group_jail import ANY_KVM, AS_USER, GUEST, Full, Monitor, host_state
+from full_monitor import Full
 from harness import (BUSYBOX, EMULATED, END_DEADLINE, HULL, STORE, VMM, Skip, WorkDir, check, descendants, equal, file_text,
                      kill, match, monitor_of, read_until, run, start, start_hull, tree, wait_for)
+from host_state import host_state
+from monitor import ANY_KVM, AS_USER, GUEST, Monitor
 
 CGROUPS = "/sys/fs/cgroup"
 GROUPS = ("jail", "monitor")

@@ -13,14 +13,15 @@ import struct
 import jailer
 from api_client import Connection
 from attack import make_disk
-from group_jail import (AS_USER, OWN_SPACES, PTRACE_O_EXITKILL, PTRACE_O_TRACESYSGOOD, PTRACE_SETOPTIONS,
-                        PTRACE_SYSCALL, PTRACE_TRACEME, check_descriptors, check_threads, limits, mounts, ptrace,
-                        spaces, status)
 from group_vsock import HOST_PORT, STREAM_PORT
 from guest import CMDLINE, PROBE, VSOCK_INIT, initramfs
 from harness import (DEADLINE, END_DEADLINE, KERNEL, VMM, check, equal, file_text, finish, kill, listen, match,
                      read_until, run, wait_for)
 from jailer import CGROUPS, FIRECRACKER, GID, JAILED, JAILED_CODE, JAILER, UID, Jail, snapshot
+from monitor import AS_USER, check_descriptors, check_threads
+from proc import OWN_SPACES, limits, mounts, spaces, status
+from ptrace import (PTRACE_O_EXITKILL, PTRACE_O_TRACESYSGOOD, PTRACE_SETOPTIONS, PTRACE_SYSCALL, PTRACE_TRACEME,
+                    ptrace)
 
 SOCKET = "run/firecracker.socket"
 # Firecracker's jailer's; what lies in it, its user can change.
