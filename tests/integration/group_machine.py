@@ -4,7 +4,7 @@ import os
 import re
 
 from guest import debian_kernel, expect_end, said, start_vmm, vmm
-from harness import LONG_DEADLINE, VMM, WorkDir, check, equal, finish, match, read_until, run
+from harness import LONG_DEADLINE, VMM, WorkDir, check, equal, finish, match, needs_root, read_until, run
 
 MIB = 1 << 20
 NR_HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
@@ -131,6 +131,7 @@ def kib(name, text):
 
 
 def test_memory_is_not_in_core_dumps():
+    needs_root()
     with WorkDir() as work:
         total = sum(kib("Size", part) for part in memory_of(work, ["dd"], "256M"))
         # The parts of the kernel that are mapped from its file are no secret.
@@ -138,6 +139,7 @@ def test_memory_is_not_in_core_dumps():
 
 
 def test_transparent_huge_pages():
+    needs_root()
     with WorkDir() as work:
         parts_ = memory_of(work, ["dd", "hg"], "256M,thp")
         huge, resident = (sum(kib(name, part) for part in parts_) for name in ("AnonHugePages", "Rss"))
@@ -154,6 +156,7 @@ def set_huge_pages(count):
 
 
 def test_hugetlb():
+    needs_root()
     with WorkDir() as work:
         equal(set_huge_pages(64), 64, "huge pages of the host")
         try:
