@@ -79,6 +79,11 @@ def test_kvm_not_permitted():
     with WorkDir() as work:
         argv, env = as_other_user(work)
         run(*argv, "true", env=env).expect_error(125, "/dev/kvm", "not permitted", OTHER_USER, by="hull-vmm")
+        # Its number is the host's, also in a user namespace, where it has another one.
+        setpriv, stage = argv[:argv.index("--clear-groups") + 1], os.path.join(work, "stage")
+        run(*setpriv, "unshare", "--user", "--map-root-user", os.path.join(stage, "bin", "hull-vmm"), "--kernel",
+            os.path.join(stage, "lib", "hull", "vmlinux")).expect_error(
+                1, f"/dev/kvm is not permitted to user {OTHER_USER} ", by="hull-vmm")
 
 
 def test_ordinary_user_with_kvm():
