@@ -146,13 +146,16 @@ static bool mount_parse(char *line, struct mount_line *ret)
 	return true;
 }
 
-/* Is it what is seen at that path, and not covered by another mount? Return: a descriptor or -1. */
+/* Is it what is seen at that path, and not covered by another mount? Return: a descriptor, -ENOENT
+ * if not, or -errno. */
 static int mount_open(const struct mount_line *mount)
 {
 	int CLEANUP_FD fd = open(mount->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
-	return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == mount->device ? TAKE_FD(fd) : -1;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_dev == mount->device ? TAKE_FD(fd) : -ENOENT;
 }
 
 int cgroup_host_open(struct cgroup_host *ret, int proc, struct err *err)
@@ -186,6 +189,9 @@ int cgroup_host_open(struct cgroup_host *ret, int proc, struct err *err)
 			strlen(mount.mount) >= sizeof(ret->mount))
 			continue;
 		fd = mount_open(&mount);
+		/* That says nothing of the mount. */
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+			return err_errno(err, -fd, "%s", mount.mount);
 		if (fd < 0)
 			continue;
 		strcpy(ret->own, below);

@@ -28,7 +28,7 @@ int check_host_open(struct check_host *host, const struct check_config *config, 
 	}
 	host->root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (host->root < 0)
-		return err_errno(err, errno, "%s", config->root);
+		return err_errno(err, errno, "--root: %s", config->root);
 	if (store)
 		host->store = openat(*store == '/' ? host->root : AT_FDCWD,
 			*store == '/' ? check_path(store) : store,

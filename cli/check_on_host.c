@@ -307,6 +307,10 @@ void check_swap(const struct check_host *host, struct check_finding *finding)
 		check_unreadable(finding, "/proc/swaps", r);
 		return;
 	}
+	if (!fgets(line, sizeof(line), file) || strncmp(line, "Filename", 8) != 0) {
+		check_unreadable(finding, "/proc/swaps", -EBADMSG);
+		return;
+	}
 	while (fgets(line, sizeof(line), file)) {
 		if (line[0] != '/')
 			continue;

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* A copy of a file of /proc that is read by lines, of whatever length, has tens of KiB. */
+#define CHECK_LINES_MAX (64 << 20)
+
 const char *check_path(const char *path)
 {
 	path += strspn(path, "/");
@@ -87,9 +90,13 @@ int check_read_number(int dir, const char *path, int64_t *ret)
 int check_open(int dir, const char *path, FILE **ret)
 {
 	int CLEANUP_FD fd = open_file(dir, path);
+	struct stat st;
 
 	if (fd < 0)
 		return fd;
+	/* Of the kernel's own files it is 0. */
+	if (fstat(fd, &st) < 0 || st.st_size > CHECK_LINES_MAX)
+		return -EFBIG;
 	*ret = fdopen(fd, "re");
 	if (!*ret)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "cli/subids.h"
 
 #include <fcntl.h>
@@ -160,8 +161,12 @@ static pid_t start_plain(const struct spawn *spawn, int *error)
 	pid_t pid = spawn_clone(
 		CLONE_VFORK | (spawn->alone ? CLONE_NEWPID : 0), spawn->cgroup_fd, &join);
 
+	if (pid == -ENOSPC && spawn->alone)
+		log_warn("this host lets user %u make no process ID namespace for the VM (%s): "
+			 "going on without",
+			geteuid(), strerror(ENOSPC));
 	/* Who may not make namespaces starts it among the others. */
-	if (pid == -EPERM && spawn->alone)
+	if ((pid == -EPERM || pid == -ENOSPC) && spawn->alone)
 		pid = spawn_clone(CLONE_VFORK, spawn->cgroup_fd, &join);
 	if (pid == 0) {
 		*error = child_exec(spawn, join, -1);

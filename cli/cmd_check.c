@@ -37,6 +37,13 @@ static int set_names(void *field, const char *value, struct err *err)
 	return check_names(field, value, err);
 }
 
+static int set_dir(void *field, const char *value, struct err *err)
+{
+	if (!*value)
+		return err_set(err, -EINVAL, "the path is empty");
+	return option_string(field, value, err);
+}
+
 static const struct option_row rows[] = {
 	{0, "json", NULL, "Print a JSON document.", option_flag,
 		offsetof(struct cmd_check_options, json)},
@@ -47,11 +54,11 @@ static const struct option_row rows[] = {
 	{0, "skip", "ITEM[,ITEM]...", "Leave these items or groups out.", set_names,
 		offsetof(struct cmd_check_options, skip)},
 	{0, "root", "DIR", "Look at the host whose /proc, /sys, /dev and /etc are in here.",
-		option_string, offsetof(struct cmd_check_options, root)},
+		set_dir, offsetof(struct cmd_check_options, root)},
 	{0, "store", "DIR",
 		"Where prepared images are kept (default: $HULL_STORE, else /var/lib/hull for root "
 		"and ~/.local/share/hull for others).",
-		option_string, offsetof(struct cmd_check_options, store)},
+		set_dir, offsetof(struct cmd_check_options, store)},
 	{'h', "help", NULL, "Print this help.", option_flag,
 		offsetof(struct cmd_check_options, help)},
 };

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 {
 	const struct command *command;
 	int r = io_open_standard();
-	int code;
+	int code, lost = 0;
 
 	/* Beyond "ulimit -f" a write shall fail, so that it is told and cleaned up. */
 	signal(SIGXFSZ, SIG_IGN);
@@ -93,8 +93,13 @@ int main(int argc, char **argv)
 		}
 		code = command->run(argv + 2);
 	}
-	if (fflush(stdout) == EOF && !code) {
-		log_error("standard output: %s", strerror(errno));
+	/* Also of what was written before: the reason of that isn't known any more. */
+	if (fflush(stdout) == EOF)
+		lost = errno;
+	else if (ferror(stdout))
+		lost = EIO;
+	if (lost) {
+		log_error("standard output: %s", strerror(lost));
 		code = CONTAINER_EXIT_HULL;
 	}
 	return code;

@@ -14,7 +14,6 @@
 
 /* Of one that has more, so many are used. */
 #define RANGE_MAX (1u << 22)
-#define LINE_MAX_BYTES 512
 
 /* IDs on the host, @count from @first. */
 struct range {
@@ -55,9 +54,10 @@ static bool parse_line(char *line, uid_t uid, const char *user, struct range *re
 /* The first range of @name that is the user's. Return: 0, -ENOENT, -errno. */
 static int find_range(int etc_fd, const char *name, uid_t uid, const char *user, struct range *ret)
 {
-	int fd = openat(etc_fd, name, O_RDONLY | O_CLOEXEC);
+	int fd = openat(etc_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	FILE CLEANUP_FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	char line[LINE_MAX_BYTES];
+	char CLEANUP_FREE *line = NULL;
+	size_t size = 0;
 
 	if (!file) {
 		int r = -errno;
@@ -66,7 +66,7 @@ static int find_range(int etc_fd, const char *name, uid_t uid, const char *user,
 			close(fd);
 		return r;
 	}
-	while (fgets(line, sizeof(line), file))
+	while (getline(&line, &size, file) > 0)
 		if (parse_line(line, uid, user, ret))
 			return 0;
 	return -ENOENT;

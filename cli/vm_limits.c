@@ -35,7 +35,7 @@ int vm_limits_cpus(
 	for (; is_digit(*p) && milli <= (uint64_t)max * 1000; p++)
 		milli = milli * 10 + (uint64_t)(*p - '0') * 1000;
 	p += strspn(p, "0123456789");
-	if (p == text || p != point || !is_digit(point[1]))
+	if (p != point || !is_digit(point[1]))
 		goto malformed;
 	for (p = point + 1; is_digit(*p) && unit; p++, unit /= 10)
 		milli += (uint64_t)(*p - '0') * unit;

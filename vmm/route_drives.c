@@ -206,7 +206,7 @@ int route_patch_drive(struct route_call *call, struct err *err)
 		return r;
 	if (!disk || !slot)
 		return err_set(err, -ENODEV, "drive '%s': there is no such drive", call->id);
-	if (fd >= 0 && !path)
+	if (fd >= 0 && (!path || !*path))
 		return err_set(err, -EINVAL,
 			"drive '%s': a descriptor came along without 'path_on_host', its name", id);
 	rate = disk->rate;

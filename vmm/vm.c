@@ -13,11 +13,13 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* syscalls: start: close, getuid, ioctl, munmap, openat */
+/* syscalls: start: close, getuid, ioctl, munmap, openat, read */
 
 /* The extensions this monitor can't do without, all older than Linux 4.4. */
 static const struct {
@@ -71,6 +73,28 @@ const char *vm_end_text(enum vm_end end)
 	return "the microVM is running";
 }
 
+/* As the host knows them: in a user namespace, as hull run makes one, they have another number. */
+static unsigned int user_outside(void)
+{
+	int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	unsigned int inside, outside, count, uid = getuid();
+	const char *line;
+	char text[256];
+	ssize_t n = 0;
+
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+	for (line = text; line && sscanf(line, "%u %u %u", &inside, &outside, &count) == 3;) {
+		if (uid >= inside && uid - inside < count)
+			return outside + (uid - inside);
+		line = strchr(line, '\n');
+	}
+	return uid;
+}
+
 static int open_kvm(bool any, struct err *err)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -88,7 +112,7 @@ static int open_kvm(bool any, struct err *err)
 		case EPERM:
 			return err_set(err, -errno,
 				"/dev/kvm is not permitted to user %u (is it in the kvm group?)",
-				getuid());
+				user_outside());
 		default:
 			return err_errno(err, errno, "/dev/kvm");
 		}

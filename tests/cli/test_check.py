@@ -150,7 +150,8 @@ class CheckTest(unittest.TestCase):
                             (["--only", "jail.x"], '"jail.x" is no item'), (["--only="], '"" is no item'),
                             (["--skip", "cpu,,jail"], '"" is no item'), (["--only"], "--only needs a value"),
                             (["--json=yes"], "neither"), (["--list", "--json"], "exclude each other"),
-                            (["--root", "/nowhere"], "/nowhere: No such file"),
+                            (["--root", "/nowhere"], "--root: /nowhere: No such file"),
+                            (["--root", ""], "--root: the path is empty"), (["--store="], "--store: the path is empty"),
                             (["--only", "\033[2J"], '"?[2J" is no item')):
             result = self.hull("check", *args)
             self.assertEqual((result.returncode, result.stdout), (125, ""), args)
@@ -159,11 +160,18 @@ class CheckTest(unittest.TestCase):
             self.assertIn(words, result.stderr)
 
     def test_a_full_output(self):
-        with open("/dev/full", "w", encoding="utf-8") as full:
-            result = subprocess.run([HULL, "check", "--list"], env=self.env, stdout=full, stderr=subprocess.PIPE,
-                                    timeout=DEADLINE, check=False)
-        self.assertEqual(result.returncode, 125)
-        self.assertIn(b"No space left", result.stderr)
+        # Also where something is to be warned of: nobody has read that.
+        root = os.path.join(self.dir, "root")
+        ksm = os.path.join(root, "sys/kernel/mm/ksm")
+        os.makedirs(ksm)
+        with open(os.path.join(ksm, "run"), "w", encoding="utf-8") as file:
+            file.write("1")
+        for args in (["--list"], ["--root", root], ["--root", root, "--json"], ["--root", root, "--only", "host.ksm"]):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                result = subprocess.run([HULL, "check", *args], env=self.env, stdout=full, stderr=subprocess.PIPE,
+                                        timeout=DEADLINE, check=False)
+            self.assertEqual(result.returncode, 125, args)
+            self.assertRegex(result.stderr, rb"\Ahull: standard output: [^\n]+\n\Z")
 
     def test_help(self):
         for args in (["check", "--help"], ["check", "-h"], ["help", "check"]):

@@ -159,6 +159,7 @@ def test_a_disk_that_comes_open():
         vmm.fault("other: is neither a file nor", "PATCH", "/drives/data", body, [pair[0].fileno()])
         vmm.fault("other: is not open for", "PATCH", "/drives/data", body, [pipe[1]])
         vmm.fault("without 'path_on_host'", "PATCH", "/drives/data", {"drive_id": "data"}, [writing])
+        vmm.fault("without 'path_on_host'", "PATCH", "/drives/data", {"drive_id": "data", "path_on_host": ""}, [writing])
         vmm.fault("there is no such drive", "PATCH", "/drives/none", {"drive_id": "none", "path_on_host": other},
                   [writing])
         vmm.fault("takes no descriptor", "GET", "/vm/config", None, [writing])

@@ -42,6 +42,26 @@ def test_kvm_is_a_folder():
                   HULL, "run", BUSYBOX, "true").expect_error(125, "/dev/kvm", by="hull-vmm")
 
 
+def test_no_more_namespaces():
+    needs_root()
+    for kind in ("mnt", "net", "ipc", "uts", "cgroup", "pid"):
+        limit = f"/proc/sys/user/max_{kind}_namespaces"
+        before = file_text(limit)
+        with open(limit, "w", encoding="ascii") as file:
+            file.write("0")
+        try:
+            result = hull(BUSYBOX, "echo", "hi")
+        finally:
+            with open(limit, "w", encoding="ascii") as file:
+                file.write(before)
+        if kind == "pid":
+            # It is not of the jail's layers.
+            result.expect(0, "hi\n", "hull: warn: this host lets user 0 make no process ID namespace for the VM (No "
+                          "space left on device): going on without\n")
+        else:
+            result.expect_error(125, r"new namespaces.*/proc/sys/user/max_", by="hull-vmm")
+
+
 def as_other_user(work):
     """What a user without rights needs to run hull: programs, an image and a store that they can reach."""
     shutil.copytree(STAGE, os.path.join(work, "stage"))
@@ -59,6 +79,11 @@ def test_kvm_not_permitted():
     with WorkDir() as work:
         argv, env = as_other_user(work)
         run(*argv, "true", env=env).expect_error(125, "/dev/kvm", "not permitted", OTHER_USER, by="hull-vmm")
+        # Its number is the host's, also in a user namespace, where it has another one.
+        setpriv, stage = argv[:argv.index("--clear-groups") + 1], os.path.join(work, "stage")
+        run(*setpriv, "unshare", "--user", "--map-root-user", os.path.join(stage, "bin", "hull-vmm"), "--kernel",
+            os.path.join(stage, "lib", "hull", "vmlinux")).expect_error(
+                1, f"/dev/kvm is not permitted to user {OTHER_USER} ", by="hull-vmm")
 
 
 def test_ordinary_user_with_kvm():

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -141,6 +142,29 @@ START_TEST(covered_mount_is_not_taken)
 }
 END_TEST
 
+/* Too few descriptors are no fault of the mount. */
+START_TEST(a_mount_that_cannot_be_opened_now)
+{
+	struct cgroup_host host;
+	struct rlimit old, few;
+	struct err err;
+	int r, next;
+
+	put_mountinfo("/", dev_minor);
+	put(proc_fd, "cgroup", "0::/\n");
+	next = dup(proc_fd);
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = (rlim_t)next + 1;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	r = cgroup_host_open(&host, proc_fd, &err);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	ck_assert_int_eq(r, -EMFILE);
+	ck_assert_msg(strstr(err.msg, "Too many open files") != NULL, "%s", err.msg);
+}
+END_TEST
+
 START_TEST(links_are_not_followed)
 {
 	int base = openat(root_fd, MOUNT, O_RDONLY | O_DIRECTORY), fd;
@@ -235,6 +259,6 @@ START_TEST(groups_are_made_and_removed)
 END_TEST
 
 SUITE_CASES("cgroup", before, after, {own_group_is_found, 5}, {what_is_not_there_is_told, 4},
-	{covered_mount_is_not_taken}, {links_are_not_followed},
+	{covered_mount_is_not_taken}, {a_mount_that_cannot_be_opened_now}, {links_are_not_followed},
 	{controllers_are_read_and_only_missing_ones_enabled}, {file_names_tell_their_controller},
 	{long_text_is_refused}, {strangers_are_not_moved}, {groups_are_made_and_removed})

@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct host_fixture tree;
 static struct check_config config;
@@ -80,6 +81,8 @@ static const struct fault faults[] = {
 	{WRITE, "proc/swaps", "Filename\n/store/swap  file\n", "host.swap", CHECK_UNKNOWN, "swap"},
 	{WRITE, "proc/swaps", "Filename\n/lib/vmlinux  file\n", "host.swap", CHECK_WARN, "vmlinux"},
 	{FOLDER, "proc/swaps", NULL, "host.swap", CHECK_UNKNOWN, NULL},
+	{WRITE, "proc/swaps", "", "host.swap", CHECK_UNKNOWN, "/proc/swaps"},
+	{WRITE, "proc/swaps", "none\n", "host.swap", CHECK_UNKNOWN, "/proc/swaps"},
 	{WRITE, "sys/devices/system/cpu/vulnerabilities/meltdown", "Vulnerable\n",
 		"cpu.vulnerabilities", CHECK_WARN, "meltdown"},
 	{WRITE, "sys/devices/system/cpu/vulnerabilities/mds",
@@ -215,6 +218,17 @@ START_TEST(cgroups_that_are_in_use)
 }
 END_TEST
 
+/* One line of that length would be kept in memory. */
+START_TEST(a_huge_file_is_not_read)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/proc/swaps", tree.root);
+	ck_assert_int_eq(truncate(path, (64 << 20) + 1), 0);
+	host_expect(&config, "host.swap", CHECK_UNKNOWN, "too large");
+}
+END_TEST
+
 START_TEST(no_store)
 {
 	struct check_finding found[HOST_ITEMS_MAX];
@@ -338,5 +352,6 @@ END_TEST
 
 SUITE_CASES("cli_check", set_up, tear_down, {nothing_is_amiss, 0}, {one_fault, ARRAY_SIZE(faults)},
 	{landlock_is_asked_for, 0}, {temporary_files_without_a_builder, 0},
-	{cgroups_that_are_in_use, 0}, {no_store, 0}, {what_weighs_most_is_told, 0},
-	{items_are_chosen_by_id_or_group, 0}, {the_table_is_whole, 0}, {reports, 0})
+	{cgroups_that_are_in_use, 0}, {a_huge_file_is_not_read, 0}, {no_store, 0},
+	{what_weighs_most_is_told, 0}, {items_are_chosen_by_id_or_group, 0},
+	{the_table_is_whole, 0}, {reports, 0})

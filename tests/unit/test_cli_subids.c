@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char dir[] = "/tmp/hull-test-subids-XXXXXX";
@@ -115,6 +116,30 @@ START_TEST(lines_that_give_nothing)
 }
 END_TEST
 
+/* No line, however long, is taken for two. */
+START_TEST(a_long_line)
+{
+	char text[600];
+	struct subids ids;
+
+	snprintf(text, sizeof(text), "%0511duser:5:10\n", 0);
+	file("subuid", text);
+	file("subgid", "user:200000:65536\n");
+	ck_assert_int_eq(choose(&ids), -ENOENT);
+}
+END_TEST
+
+/* Nobody writes to it: that isn't waited for. */
+START_TEST(a_fifo)
+{
+	struct subids ids;
+
+	ck_assert_int_eq(mkfifoat(etc, "subuid", 0600), 0);
+	file("subgid", "user:200000:65536\n");
+	ck_assert_int_eq(choose(&ids), -ENOENT);
+}
+END_TEST
+
 START_TEST(files_that_are_missing)
 {
 	struct subids ids;
@@ -126,4 +151,5 @@ START_TEST(files_that_are_missing)
 END_TEST
 
 SUITE_CASES("cli_subids", setup, teardown, {no_two_have_the_same}, {a_user_by_number},
-	{lines_that_give_nothing, sizeof(none) / sizeof(none[0])}, {files_that_are_missing})
+	{lines_that_give_nothing, sizeof(none) / sizeof(none[0])}, {a_long_line}, {a_fifo},
+	{files_that_are_missing})

@@ -37,6 +37,7 @@ START_TEST(fractions_of_cpus)
 		{"63.001", 64, 63001},
 		{"64.000", 64, 64000},
 		{"00.25", 1, 250},
+		{".5", 1, 500},
 	};
 	uint64_t vcpus = 0;
 	uint32_t milli = 0;
@@ -54,7 +55,6 @@ START_TEST(bad_fractions)
 		int code;
 	} cases[] = {
 		{"1.", -EINVAL},
-		{".5", -EINVAL},
 		{".", -EINVAL},
 		{"1.5.", -EINVAL},
 		{"1.2345", -EINVAL},
@@ -142,6 +142,6 @@ START_TEST(limits_that_do_not_fit)
 }
 END_TEST
 
-SUITE_CASES("cli_vm_limits", NULL, NULL, {whole_cpus_are_not_limited}, {fractions_of_cpus, 6},
-	{bad_fractions, 12}, {numbers_that_mean_no_limit}, {rates_need_a_disk},
+SUITE_CASES("cli_vm_limits", NULL, NULL, {whole_cpus_are_not_limited}, {fractions_of_cpus, 7},
+	{bad_fractions, 11}, {numbers_that_mean_no_limit}, {rates_need_a_disk},
 	{what_takes_a_group}, {limits_that_do_not_fit})

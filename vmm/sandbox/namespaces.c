@@ -34,7 +34,10 @@ bool stage_may_make_namespaces(void)
 int stage_namespaces(struct err *err)
 {
 	if (unshare(OTHERS) < 0)
-		return err_errno(err, errno, "jail: new namespaces");
+		return err_errno(err, errno, "jail: new namespaces%s",
+			errno == ENOSPC ? ", of which /proc/sys/user/max_..._namespaces allow no "
+					  "more"
+					: "");
 	return 0;
 }
 
