@@ -192,7 +192,7 @@ def sweep_pull(program, first, growth, victim=None):
 
 
 def test_hull_pull():
-    sweep_pull("hull", 5, 0.25)
+    sweep_pull("hull", 5, 0.4)
 
 
 def test_skopeo():

@@ -16,12 +16,16 @@ from ptrace import (PTRACE_CONT, PTRACE_DETACH, PTRACE_INTERRUPT, PTRACE_O_EXITK
 TRACE_FORK, TRACE_VFORK, TRACE_CLONE, TRACE_EXEC = 2, 4, 8, 16
 FOLLOW = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | TRACE_FORK | TRACE_VFORK | TRACE_CLONE | TRACE_EXEC
 EVENT_EXEC, EVENT_STOP = 4, 128
+PTRACE_LISTEN = 0x4208
 SYSCALL_STOP = signal.SIGTRAP | 0x80
 
 
 def go_on(how, pid, status):
     """From a stop; with the signal that was the reason, if one was."""
     event, signo = status >> 16, os.WSTOPSIG(status)
+    # Who is stopped stays so.
+    if event == EVENT_STOP and signo == signal.SIGSTOP:
+        how = PTRACE_LISTEN
     plain = event or signo in (signal.SIGTRAP, SYSCALL_STOP)
     with contextlib.suppress(ProcessLookupError):
         ptrace(how, pid, None, ctypes.c_void_p(0 if plain else signo))
