@@ -124,11 +124,26 @@ struct mount_line {
 	char *root, *mount;
 };
 
+bool cgroup_parse_device(const char *text, dev_t *ret)
+{
+	char *end;
+	unsigned long major = strtoul(text, &end, 10), minor;
+
+	if (end == text || *end != ':')
+		return false;
+	text = end + 1;
+	minor = strtoul(text, &end, 10);
+	if (end == text || (*end && *end != '\n') || major > UINT_MAX || minor > UINT_MAX)
+		return false;
+	*ret = makedev((unsigned int)major, (unsigned int)minor);
+	return true;
+}
+
 /* Return: whether it is one of cgroup v2. @line is cut up. */
 static bool mount_parse(char *line, struct mount_line *ret)
 {
 	char *words[6], *rest, *type = strstr(line, " - ");
-	unsigned int major, minor;
+	dev_t device;
 
 	if (!type || strncmp(type + 3, "cgroup2 ", 8) != 0)
 		return false;
@@ -138,11 +153,11 @@ static bool mount_parse(char *line, struct mount_line *ret)
 		if (!words[i])
 			return false;
 	}
-	if (sscanf(words[2], "%u:%u", &major, &minor) != 2)
+	if (!cgroup_parse_device(words[2], &device))
 		return false;
 	unescape(words[3]);
 	unescape(words[4]);
-	*ret = (struct mount_line){makedev(major, minor), words[3], words[4]};
+	*ret = (struct mount_line){device, words[3], words[4]};
 	return true;
 }
 
@@ -194,8 +209,9 @@ int cgroup_host_open(struct cgroup_host *ret, int proc, struct err *err)
 			return err_errno(err, -fd, "%s", mount.mount);
 		if (fd < 0)
 			continue;
-		strcpy(ret->own, below);
-		strcpy(ret->mount, mount.mount);
+		/* They fit: see above. */
+		snprintf(ret->own, sizeof(ret->own), "%s", below);
+		snprintf(ret->mount, sizeof(ret->mount), "%s", mount.mount);
 		ret->top_fd = TAKE_FD(fd);
 		return 0;
 	}
@@ -285,6 +301,7 @@ int cgroup_controllers(int dir, const char *file, unsigned int *ret)
 int cgroup_enable(int dir, unsigned int wanted)
 {
 	char text[TEXT_MAX] = "";
+	size_t len = 0;
 	unsigned int on;
 	int r = cgroup_controllers(dir, "cgroup.subtree_control", &on);
 
@@ -293,8 +310,8 @@ int cgroup_enable(int dir, unsigned int wanted)
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
 		if (!(wanted & ~on & 1u << i))
 			continue;
-		strcat(text, *text ? " +" : "+");
-		strcat(text, cgroup_controller_names[i]);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s+%s", len ? " " : "",
+			cgroup_controller_names[i]);
 	}
 	return cgroup_write(dir, "cgroup.subtree_control", text);
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct err;
 
@@ -134,3 +135,7 @@ int cgroup_evacuate(int from, int into);
  * Return: 0, also if it isn't there; -EBUSY; other -errno.
  */
 int cgroup_remove(int parent, const char *name, int dir, int wait_ms);
+
+/* cgroup_parse_device() - read "MAJOR:MINOR", perhaps the end of a line. Return: whether it is
+ * that. */
+bool cgroup_parse_device(const char *text, dev_t *ret);

@@ -2,6 +2,7 @@
 // What of the host's resources a VM may take at most.
 #include "cli/vm_limits.h"
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cli/value.h"
@@ -74,7 +75,6 @@ int vm_limits_pids(const char *text, uint64_t *ret, struct err *err)
 static int whole_disk(const char *path, dev_t device, dev_t *ret, struct err *err)
 {
 	char name[64], text[32] = "";
-	unsigned int major, minor;
 	FILE CLEANUP_FILE *file = NULL;
 
 	*ret = device;
@@ -84,10 +84,9 @@ static int whole_disk(const char *path, dev_t device, dev_t *ret, struct err *er
 		return 0;
 	snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/../dev", major(device), minor(device));
 	file = fopen(name, "re");
-	if (!file || !fgets(text, sizeof(text), file) || sscanf(text, "%u:%u", &major, &minor) != 2)
+	if (!file || !fgets(text, sizeof(text), file) || !cgroup_parse_device(text, ret))
 		return err_set(
 			err, -ENODEV, "%s: cannot tell which disk it is a partition of", path);
-	*ret = makedev(major, minor);
 	return 0;
 }
 
