@@ -29,3 +29,9 @@ static inline uint64_t clock_ms(void)
 {
 	return clock_ns() / 1000000;
 }
+
+/* clock_cpu_ns() - what all threads of this process have used so far. Context: any thread. */
+static inline uint64_t clock_cpu_ns(void)
+{
+	return clock_read(CLOCK_PROCESS_CPUTIME_ID);
+}

@@ -33,6 +33,7 @@
  * struct run - what a run holds on to from its preparation to its end
  * @name_fd:	keeps the name taken
  * @disk_fd:	the scratch disk, which has no name; -1 for none
+ * @timing_out:	file of --timing-file, or NULL
  */
 struct run {
 	struct run_options options;
@@ -47,6 +48,7 @@ struct run {
 	struct vm_cgroup cgroup;
 	struct subids ids;
 	struct timing timing;
+	FILE *timing_out;
 };
 
 static uint64_t run_memory_mib(const struct run_options *options)
@@ -184,6 +186,11 @@ static int run_prepare(struct run *run, struct err *err)
 	const char *hostname;
 	int r;
 
+	if (options->timing_file) {
+		run->timing_out = fopen(options->timing_file, "we");
+		if (!run->timing_out)
+			return err_errno(err, errno, "%s", options->timing_file);
+	}
 	r = programs_find(&run->programs, err);
 	if (!r)
 		r = name_random(run->id, err);
@@ -212,6 +219,20 @@ static int run_prepare(struct run *run, struct err *err)
 	return r;
 }
 
+static bool run_write_timing(struct run *run)
+{
+	bool bad;
+
+	timing_write(&run->timing, run->timing_out);
+	bad = ferror(run->timing_out);
+	if (fclose(run->timing_out) == EOF)
+		bad = true;
+	run->timing_out = NULL;
+	if (bad)
+		log_error("%s: cannot be written", run->options.timing_file);
+	return !bad;
+}
+
 static int run_container(struct run *run)
 {
 	const struct run_options *options = &run->options;
@@ -238,7 +259,7 @@ static int run_container(struct run *run)
 		.passt = &run->passt,
 		.cgroup = &run->cgroup,
 		.timing = &run->timing,
-		.timed = options->timing,
+		.timed = options->timing || run->timing_out,
 		.interactive = options->interactive,
 		.start_timeout_s = options->start_timeout_s,
 	};
@@ -246,6 +267,8 @@ static int run_container(struct run *run)
 
 	if (options->timing)
 		timing_print(&run->timing, stderr);
+	if (run->timing_out && !run_write_timing(run))
+		code = CONTAINER_EXIT_HULL;
 	return code;
 }
 
@@ -280,6 +303,8 @@ static int run_main(char *const *argv)
 	else
 		code = run_container(&run);
 out:
+	if (run.timing_out)
+		fclose(run.timing_out);
 	passt_stop(&run.passt);
 	vm_cgroup_end(&run.cgroup);
 	subids_release(&run.ids);

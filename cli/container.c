@@ -379,7 +379,7 @@ static void on_timings(struct api_client *client, unsigned int status, const jso
 {
 	struct container *c = container_of(client, struct container, control);
 
-	timing_mark_api(c->config->timing, json_object_get(body, "timings_ns"));
+	timing_mark_api(c->config->timing, body);
 }
 
 static void on_ended(struct api_client *client, unsigned int status, const json_t *body)

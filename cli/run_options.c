@@ -294,6 +294,8 @@ static const struct option_row rows[] = {
 		set_path, FIELD(store)},
 	{0, "timing", NULL, "Print how long each phase took, on standard error, at the end.",
 		option_flag, FIELD(timing)},
+	{0, "timing-file", "FILE", "Write the same to FILE, for programs, as JSON.", set_path,
+		FIELD(timing_file)},
 	{0, "rm", NULL,
 		"Accepted for compatibility: nothing of a container is ever kept when it ended.",
 		option_flag, FIELD(rm)},

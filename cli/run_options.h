@@ -59,6 +59,7 @@ struct run_options {
 	const char *kernel;
 	const char *store;
 	struct run_jail_without jail_without;
+	const char *timing_file;
 	struct network network;
 	struct vm_limits limits;
 	bool interactive;

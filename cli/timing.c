@@ -30,7 +30,12 @@ static const struct {
 
 void timing_mark(struct timing *timing, enum timing_phase phase)
 {
-	timing_mark_at(timing, phase, clock_ns());
+	if (timing->ns[phase])
+		return;
+	timing->ns[phase] = clock_ns();
+	/* Else it is our word for now, but the CPU time would be of the wrong process. */
+	if (!phases[phase].monitor)
+		timing->cpu_ns[phase] = clock_cpu_ns();
 }
 
 void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns)
@@ -56,15 +61,19 @@ static uint64_t clamp(const struct timing *timing, uint64_t ns)
 	return ns > now ? now : ns;
 }
 
-void timing_mark_api(struct timing *timing, const json_t *timings)
+void timing_mark_api(struct timing *timing, const json_t *body)
 {
+	const json_t *timings = json_object_get(body, "timings_ns");
+	const json_t *cpu = json_object_get(body, "timings_cpu_ns");
 	uint64_t hello = get(timings, "hello");
 
 	for (int i = 0; i < TIMING_COUNT; i++) {
 		uint64_t ns = phases[i].monitor ? get(timings, phases[i].monitor) : 0;
 
-		if (ns)
-			timing->ns[i] = clamp(timing, ns);
+		if (!ns)
+			continue;
+		timing->ns[i] = clamp(timing, ns);
+		timing->cpu_ns[i] = get(cpu, phases[i].monitor);
 	}
 	/* The guest told its own clock's time along with its hello. */
 	if (hello)
@@ -109,4 +118,22 @@ void timing_print(const struct timing *timing, FILE *out)
 			(double)(int64_t)(ns - start) / 1e6, (double)(int64_t)(ns - before) / 1e6);
 		before = ns;
 	}
+}
+
+void timing_write(const struct timing *timing, FILE *out)
+{
+	const char *separator = "";
+	int last = -1;
+
+	fputs("{\"phases\": [", out);
+	while ((last = timing_next(timing, last)) != TIMING_COUNT) {
+		fprintf(out, "%s\n  {\"phase\": \"%s\", \"ns\": %llu, ", separator,
+			phases[last].label, (unsigned long long)timing->ns[last]);
+		if (timing->cpu_ns[last])
+			fprintf(out, "\"cpu_ns\": %llu, ",
+				(unsigned long long)timing->cpu_ns[last]);
+		fprintf(out, "\"by\": \"%s\"}", phases[last].monitor ? "hull-vmm" : "hull");
+		separator = ",";
+	}
+	fputs("\n]}\n", out);
 }

@@ -26,9 +26,14 @@ enum timing_phase {
 	TIMING_COUNT,
 };
 
-/* struct timing - the marks of a run, ns of CLOCK_MONOTONIC, 0 = not reached; zero-initialise */
+/*
+ * struct timing - the marks of a run; zero-initialise
+ * @ns:		of CLOCK_MONOTONIC, 0 = not reached
+ * @cpu_ns:	CPU time of whose mark it is, hull or hull-vmm with its guest; 0 = not told
+ */
 struct timing {
 	uint64_t ns[TIMING_COUNT];
+	uint64_t cpu_ns[TIMING_COUNT];
 };
 
 /* timing_mark() - the phase is reached now; the first call for a phase counts. */
@@ -38,12 +43,21 @@ void timing_mark_at(struct timing *timing, enum timing_phase phase, uint64_t ns)
 
 /*
  * timing_mark_api() - take the marks of hull-vmm's answer to GET /container
- * @timings:	its "timings_ns", untrusted, or NULL
+ * @body:	the answer, untrusted, or NULL
  *
  * Some are the guest's word, whose clock may run faster than ours: what can't be is moved to the
  * start of the VM, or to now.
  */
-void timing_mark_api(struct timing *timing, const json_t *timings);
+void timing_mark_api(struct timing *timing, const json_t *body);
 
 /* timing_print() - the table in order of time: ms since hull's start, and since the row before. */
 void timing_print(const struct timing *timing, FILE *out);
+
+/*
+ * timing_write() - the same for programs, as one JSON document
+ *
+ * {"phases": [{"phase": "hull started", "ns": N, "cpu_ns": N, "by": "hull"}, ...]}: in order of
+ * time, by CLOCK_MONOTONIC; cpu_ns is of the process that "by" names, with its guest, and not
+ * always there.
+ */
+void timing_write(const struct timing *timing, FILE *out);

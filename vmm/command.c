@@ -45,6 +45,7 @@ static void command_ended(struct command *command, enum command_state state)
 
 	command->state = state;
 	command->ended_ns = clock_ns();
+	command->ended_cpu_ns = clock_cpu_ns();
 	while ((parked = parked_find(&container->parked, PARKED_WAIT, command->id))) {
 		struct api_reply reply = {.body = BUF_INIT(API_RESPONSE_MAX)};
 		struct json_out out = {.buf = &reply.body};
@@ -168,6 +169,7 @@ static bool on_started(struct command *command, const struct agent_started *star
 	command->state = COMMAND_RUNNING;
 	command->pid = started->pid;
 	command->started_ns = clock_ns();
+	command->started_cpu_ns = clock_cpu_ns();
 	parked = parked_find(&container->parked, PARKED_START, command->id);
 	if (parked)
 		parked_done(&container->parked, parked);

@@ -37,6 +37,7 @@ enum command_state {
  * @signal:	that killed it, or 0
  * @message:	why it failed; from the guest: untrusted
  * @started_ns, @ended_ns:	of CLOCK_MONOTONIC, or 0
+ * @started_cpu_ns, @ended_cpu_ns:	the monitor's CPU time then
  */
 struct command {
 	struct container *container;
@@ -49,6 +50,7 @@ struct command {
 	unsigned int signal;
 	char message[AGENT_TEXT_MAX + 1];
 	uint64_t started_ns, ended_ns;
+	uint64_t started_cpu_ns, ended_cpu_ns;
 };
 
 /* Has it ended, or failed to start? */

@@ -217,6 +217,7 @@ static void on_hello(struct agent *agent, const struct agent_hello *hello)
 
 	container->guest = *hello;
 	container->hello_ns = clock_ns();
+	container->hello_cpu_ns = clock_cpu_ns();
 	if (container->main && container->main->state == COMMAND_STARTING &&
 		command_send(container->main) < 0)
 		command_failed(container->main, AGENT_EXIT_ERROR,

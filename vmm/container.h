@@ -52,6 +52,7 @@ struct stream_backend;
  * @frozen:	by a client
  * @events:	how far the monitor is, or NULL
  * @hello_ns:	when the guest said hello, CLOCK_MONOTONIC
+ * @hello_cpu_ns:	the monitor's CPU time then
  * @guest:	what it said
  * @why:	why the guest is lost, or NULL
  * @statm_fd:	/proc/self/statm, or -1; a jailed process can't open it
@@ -69,6 +70,7 @@ struct container {
 	struct archives archives;
 	const struct events *events;
 	uint64_t hello_ns;
+	uint64_t hello_cpu_ns;
 	struct agent_hello guest;
 	const char *why;
 	int statm_fd;

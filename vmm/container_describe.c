@@ -58,6 +58,24 @@ void command_describe_end(const struct command *command, struct json_out *out)
 	json_end(out, '}');
 }
 
+/* What the monitor, its guest included, had used at each. */
+static void put_cpu_times(const struct container *container, struct json_out *out)
+{
+	const struct command *command = container->main;
+
+	json_begin(out, "timings_cpu_ns", '{');
+	for (unsigned int i = 0; i < EVENTS_PHASES; i++)
+		if (container->events && container->events->ns[i])
+			json_put_uint(out, events_names[i], container->events->cpu_ns[i]);
+	if (container->hello_ns)
+		json_put_uint(out, "hello", container->hello_cpu_ns);
+	if (command->started_ns)
+		json_put_uint(out, "started", command->started_cpu_ns);
+	if (command->ended_ns)
+		json_put_uint(out, "ended", command->ended_cpu_ns);
+	json_end(out, '}');
+}
+
 void container_describe(const struct container *container, struct json_out *out)
 {
 	const struct command *command = container->main;
@@ -78,6 +96,7 @@ void container_describe(const struct container *container, struct json_out *out)
 	if (command->ended_ns)
 		json_put_uint(out, "ended", command->ended_ns);
 	json_end(out, '}');
+	put_cpu_times(container, out);
 	json_end(out, '}');
 }
 

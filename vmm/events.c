@@ -33,10 +33,11 @@ void events_reach(struct events *events, enum events_phase phase)
 	char line[LINE_MAX_LEN];
 
 	events->ns[phase] = clock_ns();
+	events->cpu_ns[phase] = clock_cpu_ns();
 	if (events->fd < 0)
 		return;
-	snprintf(line, sizeof(line), "phase %s %llu\n", events_names[phase],
-		(unsigned long long)events->ns[phase]);
+	snprintf(line, sizeof(line), "phase %s %llu %llu\n", events_names[phase],
+		(unsigned long long)events->ns[phase], (unsigned long long)events->cpu_ns[phase]);
 	emit(events->fd, line);
 }
 

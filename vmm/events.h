@@ -20,14 +20,16 @@ extern const char *const events_names[EVENTS_PHASES];
 
 /*
  * struct events
- * @fd:		gets a line for each event: "phase NAME NS\n", and last "exit REASON\n"; or -1. It
- *		may be a pipe or a socket; a reader that is gone or slow loses lines, the monitor
- *		never waits for it
+ * @fd:		gets a line for each event: "phase NAME NS CPU_NS\n", and last "exit REASON\n"; or
+ *-1. It may be a pipe or a socket; a reader that is gone or slow loses lines, the monitor never
+ *waits for it
  * @ns:		CLOCK_MONOTONIC in nanoseconds of each phase, or 0
+ * @cpu_ns:	the process's CPU time then
  */
 struct events {
 	int fd;
 	uint64_t ns[EVENTS_PHASES];
+	uint64_t cpu_ns[EVENTS_PHASES];
 };
 
 /* events_reach() - a phase has just been reached. Context: loop thread. */

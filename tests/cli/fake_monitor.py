@@ -146,7 +146,8 @@ class Fake:
         if SCENARIO == "deaf":
             time.sleep(1000)
         if what == "GET /container":
-            return self.answer(conn, 200, {"state": "running", "timings_ns": self.timings})
+            return self.answer(conn, 200, {"state": "running", "timings_ns": self.timings,
+                                           "timings_cpu_ns": {"start": 1000, "ended": 9000}})
         if what == "POST /container/kill":
             return self.kill(conn, body)
         if what == "POST /container/resize":

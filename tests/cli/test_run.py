@@ -632,6 +632,26 @@ class RunTest(unittest.TestCase):
         took = [float(line.split()[-1]) for line in r.stderr.decode().splitlines()[1:]]
         self.assertGreaterEqual(min(took), 0)
 
+    def test_timing_file(self):
+        path = os.path.join(self.dir, "timing.json")
+        self.check(self.run_hull("--timing-file", path, self.image, "echo", "x"), 0, b"x\n", "^$")
+        with open(path, encoding="utf-8") as f:
+            phases = {phase["phase"]: phase for phase in json.load(f)["phases"]}
+        self.assertEqual([phases[name].get("cpu_ns") for name in ("monitor started", "devices ready", "command exited")],
+                         [1000, None, 9000])
+        self.assertEqual({phases[name]["by"] for name in ("hull started", "image ready", "monitor spawned", "VM ended")},
+                         {"hull"})
+        cpu = [phases[name]["cpu_ns"] for name in ("hull started", "image ready", "monitor spawned", "VM ended")]
+        self.assertEqual(cpu, sorted(cpu))
+        self.assertLess(0, cpu[0])
+        times = [phase["ns"] for phase in phases.values()]
+        self.assertEqual(times, sorted(times))
+
+    def test_timing_file_that_cannot_be_written(self):
+        self.fails(self.run_hull("--timing-file", self.dir, self.image, "true"), "Is a directory")
+        self.check(self.run_hull("--timing-file", "/dev/full", self.image, "true"), 125, b"",
+                   "^hull: /dev/full: cannot be written\n$")
+
     def test_timing_of_a_late_start(self):
         r = self.run_hull("--timing", "--start-timeout", "1", self.image, guest="silent")
         self.check(r, 125, b"", "no contact from the guest within 1 s;(.|\n)*\nphase (.|\n)*first KVM_RUN")

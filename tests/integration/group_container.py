@@ -29,6 +29,10 @@ def test_a_command_runs():
         order = [times[name] for name in ("start", "kvm", "memory", "devices", "kernel", "run", "hello", "started",
                                           "ended")]
         check(order == sorted(order) and order[0], "timings:", times)
+        times = state["timings_cpu_ns"]
+        order = [times[name] for name in ("start", "kvm", "memory", "devices", "kernel", "run", "hello", "started",
+                                          "ended")]
+        check(order == sorted(order) and order[0], "CPU times:", times)
         with vmm.stream("logs", "tail=1") as stream:
             out, err = stream.frames()
             check((out, err) in ((b"0\n", b""), (b"", b"to stderr\n")), "last line:", out, err)

@@ -184,6 +184,8 @@ def test_events():
         equal([phase[1] for phase in phases], ["start", "kvm", "memory", "devices", "kernel", "run"], "phases")
         times = [int(phase[2]) for phase in phases]
         equal(times, sorted(times), "times")
+        times = [int(phase[3]) for phase in phases]
+        check(0 < times[0] and times == sorted(times), "CPU times:", times)
         equal(lines[-1], "exit poweroff", "last line")
 
 

@@ -199,6 +199,30 @@ START_TEST(timing_table)
 }
 END_TEST
 
+START_TEST(timing_document)
+{
+	struct timing timing = {0};
+	char CLEANUP_FREE *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	timing_mark_at(&timing, TIMING_HULL, 1000);
+	timing.cpu_ns[TIMING_HULL] = 5;
+	timing_mark_at(&timing, TIMING_RUN, 2000);
+	timing.cpu_ns[TIMING_RUN] = 6;
+	timing_mark_at(&timing, TIMING_OUTPUT, 1500);
+	timing_write(&timing, out);
+	fclose(out);
+	ck_assert_str_eq(text,
+		"{\"phases\": [\n"
+		"  {\"phase\": \"hull started\", \"ns\": 1000, \"cpu_ns\": 5, \"by\": \"hull\"},\n"
+		"  {\"phase\": \"first output\", \"ns\": 1500, \"by\": \"hull\"},\n"
+		"  {\"phase\": \"first KVM_RUN\", \"ns\": 2000, \"cpu_ns\": 6, "
+		"\"by\": \"hull-vmm\"}\n"
+		"]}\n");
+}
+END_TEST
+
 /* Take marks that are given as JSON. */
 __attribute__((format(printf, 2, 3))) static void mark(
 	struct timing *timing, const char *format, ...)
@@ -210,7 +234,8 @@ __attribute__((format(printf, 2, 3))) static void mark(
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	json = json_loads(text, 0, NULL);
+	json = json_pack("{s:o, s:{s:i}}", "timings_ns", json_loads(text, 0, NULL),
+		"timings_cpu_ns", "run", 77);
 	ck_assert_ptr_nonnull(json);
 	timing_mark_api(timing, json);
 	json_decref(json);
@@ -229,6 +254,8 @@ START_TEST(timing_marks_of_the_monitor)
 		"\"started\":%llu}",
 		base + 500, base + 1000000, base + 1000001);
 	ck_assert_uint_eq(timing.ns[TIMING_RUN], base + 500);
+	ck_assert_uint_eq(timing.cpu_ns[TIMING_RUN], 77);
+	ck_assert_uint_eq(timing.cpu_ns[TIMING_CONTACT], 0);
 	ck_assert_uint_eq(timing.ns[TIMING_CONTACT], base + 1000000);
 	ck_assert_uint_eq(timing.ns[TIMING_INIT], base + 950000);
 	ck_assert_uint_eq(timing.ns[TIMING_STARTED], base + 1000001);
@@ -258,5 +285,5 @@ END_TEST
 
 SUITE("cli_monitor", exit_codes_tell_the_end, connections,
 	console_tail_is_the_last_lines_without_control_characters, console_keeps_the_end_of_a_flood,
-	program_that_is_missing, timing_table, timing_marks_of_the_monitor,
+	program_that_is_missing, timing_table, timing_document, timing_marks_of_the_monitor,
 	timing_of_a_guest_that_lies)
