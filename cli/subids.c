@@ -6,14 +6,19 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 
 /* Of one that has more, so many are used. */
 #define RANGE_MAX (1u << 22)
+/* How long newuidmap may take. */
+#define MAP_MS 10000
 
 /* IDs on the host, @count from @first. */
 struct range {
@@ -119,6 +124,8 @@ static int map_start(const char *program, pid_t pid, uint32_t own, uint32_t id, 
 	char *argv[] = {(char *)(uintptr_t)program, texts[0], inside, texts[1], one, texts[2],
 		texts[3], one, NULL};
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
 	int r;
 
 	snprintf(texts[0], sizeof(texts[0]), "%d", pid);
@@ -128,15 +135,28 @@ static int map_start(const char *program, pid_t pid, uint32_t own, uint32_t id, 
 	posix_spawn_file_actions_init(&actions);
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-	r = posix_spawnp(ret, program, &actions, NULL, argv, environ);
+	/* The caller may have blocked them. */
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	r = posix_spawnp(ret, program, &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return -r;
 }
 
+/* One that asks a directory of users which doesn't answer is not waited for. */
 static int map_wait(pid_t pid)
 {
+	int CLEANUP_FD pidfd = pidfd_open(pid, 0);
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 	int status;
 
+	if (pidfd < 0 || poll(&ended, 1, MAP_MS) != 1)
+		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;

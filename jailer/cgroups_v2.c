@@ -28,9 +28,6 @@ int cgroups_v2_enable(
 	int dir = hierarchy->top;
 	int r;
 
-	/* Files that every cgroup has. */
-	if (!strcmp(controller, "cgroup"))
-		return 0;
 	r = cgroups_read(dir, "cgroup.controllers", line, sizeof(line));
 	if (r < 0)
 		return err_errno(err, -r, "%s/cgroup.controllers", hierarchy->path);

@@ -207,6 +207,20 @@ START_TEST(a_controller_that_is_not_there)
 }
 END_TEST
 
+/* Those say which processes are in it, and whether they run: that is the jailer's. */
+START_TEST(files_that_every_cgroup_has)
+{
+	static const char *const files[] = {"cgroup.procs", "cgroup.freeze", "cgroup.kill"};
+
+	options.cgroup_version = 2;
+	put("unified/cgroup.controllers", "cpu memory\n");
+	ask(files[_i], "1");
+	ck_assert_int_eq(make(), -ENOENT);
+	ck_assert_msg(strstr(err.msg, "no controller 'cgroup', only: cpu memory"), "%s", err.msg);
+	ledger_undo(&ledger);
+}
+END_TEST
+
 START_TEST(what_was_made_is_taken_back)
 {
 	options.parent_cgroup = "new/er";
@@ -265,5 +279,5 @@ END_TEST
 SUITE_CASES("jailer_cgroups", setup, teardown, {hierarchies_are_found}, {version_1},
 	{version_1_fills_cpusets}, {a_cpuset_with_nothing_above},
 	{version_2_hands_controllers_down}, {a_controller_that_is_not_there},
-	{what_was_made_is_taken_back}, {without_settings}, {a_cgroup_is_not_a_link},
-	{minor_numbers})
+	{files_that_every_cgroup_has, 3}, {what_was_made_is_taken_back}, {without_settings},
+	{a_cgroup_is_not_a_link}, {minor_numbers})
