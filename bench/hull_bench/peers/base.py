@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an adapter offers."""
+import os
+import re
+import shutil
+
+from .. import guest, machine
+
+GUEST, CONTAINER = "guest", "container"
+
+
+class Peer:
+    """A program that boots the same guest (workload GUEST), or runs the same container (CONTAINER).
+
+    name       for --peers
+    workload   peers are compared with those of the same one
+    programs   names that are looked for in PATH; the first that is there is taken
+    mark       what its output has in it when the guest's init, or the container's program, runs
+    """
+    name, workload, programs = "", GUEST, ()
+
+    def __init__(self, setup, work):
+        """setup: guest.Guest; work: a folder of its own."""
+        self.setup, self.work = setup, work
+
+    @property
+    def mark(self):
+        return guest.READY if self.workload == GUEST else guest.CONTAINER_READY
+
+    def path(self, name):
+        return os.path.join(self.work, name)
+
+    def program(self):
+        for name in self.programs:
+            found = shutil.which(name)
+            if found:
+                return found
+        return None
+
+    def missing(self):
+        """Why it can't take part, or None."""
+        return None if self.program() else f"not installed: no {' or '.join(self.programs)} in PATH"
+
+    def version(self):
+        return machine.output_of(self.program(), "--version")
+
+    def command(self, *words):
+        """The command line, its files made ready; words are for the guest's init (bench/init.c): "mark", "hold",
+        and "timer", which monitors that have a boot timer take as theirs, too."""
+        raise NotImplementedError
+
+    def env(self):
+        return {}
+
+    def phases(self, found):
+        """After a run, of which found is hull-bench-run's word: the marks, as results.phase() makes them."""
+        from ..results import phase
+        return [phase("ready", found["mark_us"], found["mark_cpu_us"])]
+
+    def timer_us(self):
+        """What the monitor's boot timer said, or None: Firecracker's, which a byte that the guest writes stops."""
+        said = re.findall(r"Guest-boot-time = +(\d+) us", machine.text_of(self.path("log")))
+        return int(said[-1]) if said else None
+
+    def pass_fds(self):
+        """Descriptors that the next run inherits."""
+        return ()
+
+    def prepare(self):
+        """Before each run."""
+
+    def clean(self):
+        """After each run, one that failed too."""
+
+    def is_guest_memory(self, mapping):
+        """Whether a mapping of /proc/PID/smaps, a dict with path, size_kib, flags, is the guest's RAM."""
+        return mapping["size_kib"] >= self.setup.memory_mib * 1024 // 2 or \
+            os.path.basename(mapping["path"]) in ("vmlinux", "bzImage", "initramfs")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs commands to measure: to their end by hull-bench-run, or held while something is read of them."""
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+
+from . import machine, place
+from .fault import Fault
+
+# Of the emulated host, whose other clocks leap over idle time when it counts instructions.
+REAL_CLOCK = "/sys/class/rtc/rtc0/since_epoch"
+# How often a held program's time is looked at.
+TICK_S = 0.5
+
+
+class Failed(Exception):
+    """A run that doesn't count as one that went well; the text says why."""
+
+
+def run(command, work, *, mark=None, timeout=60, pass_fds=(), env=None, cpus=None):
+    """Run a command to the end of all its processes. Return what hull-bench-run says; raise Failed.
+
+    mark: a text of its output that is waited for. stderr is left in work/stderr."""
+    out = os.path.join(work, "run.json")
+    argv = [place.helper("hull-bench-run"), "--timeout", str(timeout)]
+    if mark:
+        argv += ["--mark", mark]
+    if machine.mode() == machine.ICOUNT:
+        argv += ["--clock", REAL_CLOCK]
+    if os.path.exists(out):
+        os.unlink(out)
+    argv += [out, *pinned(cpus), *command]
+    with open(os.path.join(work, "stderr"), "wb") as stderr:
+        code = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=stderr, pass_fds=pass_fds, check=False,
+                              env=dict(os.environ, **(env or {}))).returncode
+    if code or not os.path.exists(out):
+        raise Fault(f"hull-bench-run failed with exit code {code}: {last_words(work)}")
+    with open(out, encoding="utf-8") as file:
+        found = json.load(file)
+    if found["timeout"]:
+        raise Failed(f"did not end within {timeout} s{last_words(work)}")
+    if found["exit"]:
+        raise Failed(f"exit code {found['exit']}{last_words(work)}")
+    if mark and not found["mark_us"]:
+        raise Failed(f"never said {mark!r}{last_words(work)}")
+    return found
+
+
+def pinned(cpus):
+    return ["taskset", "-c", cpus] if cpus else []
+
+
+def last_words(work):
+    with open(os.path.join(work, "stderr"), encoding="utf-8", errors="replace") as file:
+        lines = file.read().strip().splitlines()
+    return f": {lines[-1][:200]}" if lines else ""
+
+
+def now():
+    """Seconds of a clock that doesn't leap."""
+    return int(machine.text_of(REAL_CLOCK)) if machine.mode() == machine.ICOUNT else time.monotonic()
+
+
+def lives(pid):
+    """Whether it has not ended, reaped or not."""
+    return machine.text_of(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] not in ([], ["Z"])
+
+
+class Held:
+    """A command that goes on running once it has said a text; as a context, which ends it."""
+
+    def __init__(self, command, work, *, mark, timeout=60, env=None, cpus=None):
+        self.command, self.work, self.mark, self.timeout = [*pinned(cpus), *command], work, mark, timeout
+        self.env, self.process = env, None
+
+    def __enter__(self):
+        self.start()
+        try:
+            self.await_mark()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def start(self):
+        with open(os.path.join(self.work, "stderr"), "wb") as stderr:
+            try:
+                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                                stderr=stderr, start_new_session=True,
+                                                env=dict(os.environ, **(self.env or {})))
+            except OSError as error:
+                raise Failed(f"{self.command[0]}: {error.strerror}") from error
+
+    def await_mark(self):
+        got, end = b"", now() + self.timeout
+        while self.mark.encode() not in got:
+            if now() >= end:
+                raise Failed(f"did not say {self.mark!r} within {self.timeout} s{last_words(self.work)}")
+            if not select.select([self.process.stdout], [], [], TICK_S)[0]:
+                continue
+            more = os.read(self.process.stdout.fileno(), 4096)
+            if not more:
+                raise Failed(f"ended before it said {self.mark!r}{last_words(self.work)}")
+            got = (got + more)[-8192:]
+
+    def pids(self):
+        """Of its process and all below it."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            try:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    todo += map(int, machine.text_of(f"/proc/{pid}/task/{task}/children").split())
+            except OSError:
+                continue
+        return found
+
+    def end(self):
+        """All of its processes, at once: the lowest may belong to another session."""
+        pids = self.pids()
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        self.process.stdout.close()
+        # A large one takes time to give back its memory.
+        end = now() + self.timeout
+        while any(map(lives, pids)) and now() < end:
+            time.sleep(0.01)
