@@ -84,16 +84,19 @@ static int open_counter(pid_t pid)
 static uint64_t each_child(pid_t pid, uint64_t (*fn)(pid_t))
 {
 	char path[64];
+	char CLEANUP_FREE *word = NULL;
+	size_t size = 0;
 	uint64_t sum = 0;
 	FILE *in;
-	int child;
+	long child;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
 	in = fopen(path, "re");
 	if (!in)
 		return 0;
-	while (fscanf(in, "%d", &child) == 1)
-		sum += fn(child);
+	while (getdelim(&word, &size, ' ', in) > 0)
+		if ((child = strtol(word, NULL, 10)) > 0)
+			sum += fn((pid_t)child);
 	fclose(in);
 	return sum;
 }
@@ -115,13 +118,14 @@ static uint64_t end(pid_t pid)
 /* In seconds. */
 static long now_s(const struct job *job)
 {
+	char line[32];
 	FILE *in;
 	long s = 0;
 
 	if (!job->clock_path)
 		return (long)(clock_ms() / 1000);
 	in = fopen(job->clock_path, "re");
-	if (!in || fscanf(in, "%ld", &s) != 1) {
+	if (!in || !fgets(line, sizeof(line), in) || (s = strtol(line, NULL, 10)) <= 0) {
 		fprintf(stderr, "hull-bench-run: %s: cannot be read\n", job->clock_path);
 		exit(EXIT_FAULT);
 	}
@@ -295,7 +299,7 @@ int main(int argc, char **argv)
 		if (word == 'm')
 			job.mark = optarg;
 		else if (word == 't')
-			job.timeout_s = atol(optarg);
+			job.timeout_s = strtol(optarg, NULL, 10);
 		else if (word == 'c')
 			job.clock_path = optarg;
 		else
