@@ -60,59 +60,78 @@ void check_store_owner(const struct check_host *host, struct check_finding *find
 	check_say(finding, CHECK_PASS, "%s", host->config.store);
 }
 
-void check_store_images(const struct check_host *host, struct check_finding *finding)
+/* store_fn - look at one entry of a folder of the store. @path: in the store. Return: what it
+ * counts. */
+typedef unsigned int store_fn(const struct check_host *host, const char *path, const char *name,
+	struct check_finding *finding);
+
+/* Return: the sum of what @fn does. */
+static unsigned int each_entry(const struct check_host *host, const char *folder, store_fn *fn,
+	struct check_finding *finding)
 {
 	struct dirent *entry;
 	unsigned int count = 0;
 	DIR *dir;
-	int r;
+	int r = check_opendir(host->store, folder, &dir);
+
+	if (r < 0 && r != -ENOENT)
+		check_unreadable(finding, folder, r);
+	if (r < 0)
+		return 0;
+	while ((entry = check_next(dir))) {
+		char path[300];
+
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		count += fn(host, path, entry->d_name, finding);
+	}
+	closedir(dir);
+	return count;
+}
+
+static unsigned int check_image(const struct check_host *host, const char *path, const char *name,
+	struct check_finding *finding)
+{
+	check_own(host, path, name, finding);
+	return 1;
+}
+
+void check_store_images(const struct check_host *host, struct check_finding *finding)
+{
+	unsigned int count;
 
 	if (!has_store(host, finding))
 		return;
-	r = check_opendir(host->store, "rootfs", &dir);
-	if (r < 0 && r != -ENOENT)
-		check_unreadable(finding, "rootfs", r);
-	while (!r && (entry = check_next(dir))) {
-		char path[300];
-
-		snprintf(path, sizeof(path), "rootfs/%s", entry->d_name);
-		check_own(host, path, entry->d_name, finding);
-		count++;
-	}
-	if (!r)
-		closedir(dir);
+	count = each_entry(host, "rootfs", check_image, finding);
 	check_say(finding, CHECK_PASS, "%u image%s", count, count == 1 ? "" : "s");
+}
+
+/* Archives and layouts are files that somebody has chosen. */
+static unsigned int check_pulled(const struct check_host *host, const char *path, const char *name,
+	struct check_finding *finding)
+{
+	char file[320], source[1024];
+	int read;
+
+	snprintf(file, sizeof(file), "%s/source", path);
+	read = check_read_line(host->store, file, source, sizeof(source));
+	if (read < 0) {
+		check_unreadable(finding, file, read);
+		return 0;
+	}
+	if (strncmp(source, "docker://", 9) != 0)
+		return 0;
+	if (!strchr(source, '@'))
+		check_say(finding, CHECK_WARN, "%.150s", source);
+	return 1;
 }
 
 void check_store_digests(const struct check_host *host, struct check_finding *finding)
 {
-	struct dirent *entry;
-	unsigned int count = 0;
-	DIR *dir;
-	int r;
+	unsigned int count;
 
 	if (!has_store(host, finding))
 		return;
-	r = check_opendir(host->store, "pulled", &dir);
-	if (r < 0 && r != -ENOENT)
-		check_unreadable(finding, "pulled", r);
-	while (!r && (entry = check_next(dir))) {
-		char path[300], source[1024];
-		int read;
-
-		snprintf(path, sizeof(path), "pulled/%s/source", entry->d_name);
-		read = check_read_line(host->store, path, source, sizeof(source));
-		if (read < 0) {
-			check_unreadable(finding, path, read);
-			continue;
-		}
-		/* Archives and layouts are files that somebody has chosen. */
-		count += !strncmp(source, "docker://", 9);
-		if (!strncmp(source, "docker://", 9) && !strchr(source, '@'))
-			check_say(finding, CHECK_WARN, "%.150s", source);
-	}
-	if (!r)
-		closedir(dir);
+	count = each_entry(host, "pulled", check_pulled, finding);
 	check_say(finding, CHECK_PASS, "%u from registries", count);
 }
 

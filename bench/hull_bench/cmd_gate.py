@@ -2,7 +2,7 @@
 """hull-bench gate: compares instruction counts with those kept in the source tree."""
 import os
 
-from . import cmd_boot, emulated, figures, machine, place, results, table
+from . import cmd_boot, document, emulated, figures, machine, place, results, table
 from .fault import EXIT_MISSED, Fault
 
 NAME = "gate"
@@ -36,7 +36,7 @@ def run(args):
         described = result["machine"]
         found.update(module.gate(result))
     if args.update:
-        figures.write(path, figures.new(described, found))
+        document.write(path, figures.new(described, found))
         print(f"{path} is written")
         return 0
     if kept["fingerprint"] != described["fingerprint"]:

@@ -8,9 +8,8 @@
 
 A figure is the CPU time of a phase of the counting machine, whose microseconds are thousands of instructions.
 """
-import json
 
-from . import machine, table
+from . import document, machine, table
 from .fault import Fault
 
 SCHEMA, VERSION = "hull-bench-figures", 1
@@ -34,27 +33,12 @@ def new(described, figures):
             "machine": machine.words(described), "figures": figures}
 
 
-def write(path, document):
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
-            file.write("\n")
-    except OSError as error:
-        raise Fault(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def read(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-    except OSError as error:
-        raise Fault(f"{path}: {error.strerror} (hull-bench gate --update makes it)") from error
-    except ValueError as error:
-        raise Fault(f"{path}: not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA or document.get("version") != VERSION or \
-            not isinstance(document.get("figures"), dict):
+    made = document.read(path, " (hull-bench gate --update makes it)")
+    if not isinstance(made, dict) or made.get("schema") != SCHEMA or made.get("version") != VERSION or \
+            not isinstance(made.get("figures"), dict):
         raise Fault(f"{path}: not figures of version {VERSION} of hull-bench")
-    return document
+    return made
 
 
 def grown(kept, measured):

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import cmd_boot, cmd_gate, cmd_memory, cmd_peers, cmd_report, emulated, limits, results, table
+from . import cmd_boot, cmd_gate, cmd_memory, cmd_peers, cmd_report, document, emulated, limits, results, table
 from .fault import EXIT_FAULT, EXIT_MISSED, Fault
 from .session import Session
 
@@ -93,7 +93,7 @@ def run(arguments):
         return module.run(args)
     result = measure(module, args, arguments)
     if args.json:
-        results.write(args.json, result)
+        document.write(args.json, result)
     print(table.text(result))
     lines, good = limits.check(getattr(module, "LIMITS", ()), result)
     for line in lines:

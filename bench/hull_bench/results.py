@@ -17,8 +17,8 @@
 A run that failed is there without values, and is counted. Peers of the same workload are compared.
 """
 import datetime
-import json
 
+from . import document
 from .fault import Fault
 
 SCHEMA, VERSION = "hull-bench", 1
@@ -44,15 +44,6 @@ def phase(name, at_us, cpu_us=None):
     return {"phase": name, "at_us": at_us, "cpu_us": cpu_us}
 
 
-def write(path, result):
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=1)
-            file.write("\n")
-    except OSError as error:
-        raise Fault(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def writable(path):
     """Find out before the measurement, not after it; what is there stays."""
     try:
@@ -63,13 +54,7 @@ def writable(path):
 
 
 def read(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            result = json.load(file)
-    except OSError as error:
-        raise Fault(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise Fault(f"{path}: not JSON: {error}") from error
+    result = document.read(path)
     check(path, result)
     return result
 

@@ -5,7 +5,7 @@ import json
 from case import Case, main
 from sample import described
 
-from hull_bench import figures, results
+from hull_bench import document, figures, results
 
 PHASES = {"monitor started": 2000, "KVM open": 3000, "ready": 60000, "all ended": 70000}
 
@@ -24,7 +24,7 @@ class Gate(Case):
         self.gate(boot(), "--update")
 
     def gate(self, made, *options, code=0):
-        results.write(self.path("result"), made)
+        document.write(self.path("result"), made)
         return self.bench("gate", "--figures", self.path("figures"), "--result", self.path("result"), *options, code=code)
 
     def test_update_writes_what_was_measured(self):
@@ -86,7 +86,7 @@ class Gate(Case):
         self.refused(boot(), "not figures of version 1")
 
     def test_figures_missing_or_unwritable(self):
-        results.write(self.path("result"), boot())
+        document.write(self.path("result"), boot())
         self.fails("gate", "--figures", self.path("no/figures"), "--result", self.path("result"), words="--update makes it")
         self.fails("gate", "--figures", self.path("no/figures"), "--result", self.path("result"), "--update",
                    words="no/figures: cannot be written")

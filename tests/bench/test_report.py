@@ -7,7 +7,7 @@ import unittest
 from case import Case, main
 from sample import result
 
-from hull_bench import plot, results, table
+from hull_bench import document, plot, results, table
 
 
 def several(time="2026-01-01T00:00:00+00:00", scale=1):
@@ -23,7 +23,7 @@ def several(time="2026-01-01T00:00:00+00:00", scale=1):
 
 class Report(Case):
     def keep(self, name, made):
-        results.write(self.path(name), made)
+        document.write(self.path(name), made)
         return self.path(name)
 
     def test_table(self):

@@ -288,6 +288,30 @@ struct check_config host_config(const struct host_fixture *host)
 		.root = host->root, .store = "/store", .kernel = "/lib/vmlinux", .landlock_abi = 2};
 }
 
+void host_apply(const struct host_fixture *host, const struct host_fault *fault)
+{
+	switch (fault->how) {
+	case WRITE:
+		host_write(host, fault->path, fault->text);
+		break;
+	case DELETE:
+		host_delete(host, fault->path);
+		break;
+	case FOLDER:
+		host_folder(host, fault->path);
+		break;
+	case LINK:
+		host_link(host, fault->path, fault->text);
+		break;
+	case SOCKET:
+		host_socket(host, fault->path);
+		break;
+	case MODE:
+		host_chmod(host, fault->path, fault->mode);
+		break;
+	}
+}
+
 void host_look(const struct check_config *config, struct check_finding *found)
 {
 	struct check_host host;

@@ -41,6 +41,32 @@ void host_socket(const struct host_fixture *host, const char *name);
 void host_delete(const struct host_fixture *host, const char *name);
 void host_chmod(const struct host_fixture *host, const char *name, mode_t mode);
 
+enum host_how {
+	WRITE,
+	DELETE,
+	FOLDER,
+	LINK,
+	SOCKET,
+	MODE,
+};
+
+/*
+ * struct host_fault - something odd about a good host
+ * @how:	is done to @path, with @text or @mode. FOLDER: a file can't be read
+ * @item:	says so, with @status and @words
+ */
+struct host_fault {
+	enum host_how how;
+	const char *path;
+	const char *text;
+	const char *item;
+	enum check_status status;
+	const char *words;
+	mode_t mode;
+};
+
+void host_apply(const struct host_fixture *host, const struct host_fault *fault);
+
 /* host_look() - run all items. @found: room for HOST_ITEMS_MAX */
 void host_look(const struct check_config *config, struct check_finding *found);
 

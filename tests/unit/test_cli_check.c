@@ -36,31 +36,12 @@ START_TEST(nothing_is_amiss)
 }
 END_TEST
 
-enum how {
-	WRITE,
-	DELETE,
-	FOLDER,
-	LINK,
-	SOCKET,
-	MODE_777,
-};
-
-/* @how is done to @path, and @item says so, with @words. FOLDER: it can't be read. */
-struct fault {
-	enum how how;
-	const char *path;
-	const char *text;
-	const char *item;
-	enum check_status status;
-	const char *words;
-};
-
-static const struct fault faults[] = {
+static const struct host_fault faults[] = {
 	{WRITE, "proc/sys/kernel/osrelease", "5.11.22\n", "host.kernel", CHECK_WARN, "5.11.22"},
 	{WRITE, "proc/sys/kernel/osrelease", "5.15.0\n", "host.kernel", CHECK_INFO, "5.15"},
 	{WRITE, "proc/sys/kernel/osrelease", "?\n", "host.kernel", CHECK_UNKNOWN, "?"},
 	{FOLDER, "proc/sys/kernel/osrelease", NULL, "host.kernel", CHECK_UNKNOWN, "osrelease"},
-	{MODE_777, "lib/vmlinux", NULL, "host.guest-kernel", CHECK_WARN, "mode 777"},
+	{MODE, "lib/vmlinux", NULL, "host.guest-kernel", CHECK_WARN, "mode 777", 0777},
 	{DELETE, "lib/vmlinux", NULL, "host.guest-kernel", CHECK_UNKNOWN, "No such file"},
 	{WRITE, "sys/kernel/security/lsm", "lockdown,capability,landlock\n", "host.lsm", CHECK_WARN,
 		"landlock"},
@@ -99,12 +80,12 @@ static const struct fault faults[] = {
 	{WRITE, "sys/module/kvm_intel/parameters/nested", "Y\n", "cpu.nested", CHECK_WARN,
 		"kvm_intel"},
 	{DELETE, "sys/module/kvm_amd", NULL, "cpu.nested", CHECK_UNKNOWN, NULL},
-	{MODE_777, "dev/kvm", NULL, "device.kvm", CHECK_WARN, "777"},
+	{MODE, "dev/kvm", NULL, "device.kvm", CHECK_WARN, "777", 0777},
 	{DELETE, "dev/kvm", NULL, "device.kvm", CHECK_INFO, "no /dev/kvm"},
-	{MODE_777, "dev/net/tun", NULL, "device.tun", CHECK_WARN, "777"},
-	{MODE_777, "store", NULL, "store.owner", CHECK_WARN, "/store"},
-	{MODE_777, "store/rootfs", NULL, "store.owner", CHECK_WARN, "rootfs"},
-	{MODE_777, "store/rootfs/sha256-1.v1.ext4", NULL, "store.images", CHECK_WARN, "sha256-1"},
+	{MODE, "dev/net/tun", NULL, "device.tun", CHECK_WARN, "777", 0777},
+	{MODE, "store", NULL, "store.owner", CHECK_WARN, "/store", 0777},
+	{MODE, "store/rootfs", NULL, "store.owner", CHECK_WARN, "rootfs", 0777},
+	{MODE, "store/rootfs/sha256-1.v1.ext4", NULL, "store.images", CHECK_WARN, "sha256-1", 0777},
 	{WRITE, "store/pulled/1/source", "docker://docker.io/library/alpine:latest\n",
 		"store.digests", CHECK_WARN, "alpine"},
 	{FOLDER, "store/pulled/1/source", NULL, "store.digests", CHECK_UNKNOWN, NULL},
@@ -131,35 +112,11 @@ static const struct fault faults[] = {
 		CHECK_WARN, "system.slice/hull-1"},
 };
 
-static void apply(const struct fault *fault)
-{
-	switch (fault->how) {
-	case WRITE:
-		host_write(&tree, fault->path, fault->text);
-		break;
-	case DELETE:
-		host_delete(&tree, fault->path);
-		break;
-	case FOLDER:
-		host_folder(&tree, fault->path);
-		break;
-	case LINK:
-		host_link(&tree, fault->path, fault->text);
-		break;
-	case SOCKET:
-		host_socket(&tree, fault->path);
-		break;
-	case MODE_777:
-		host_chmod(&tree, fault->path, 0777);
-		break;
-	}
-}
-
 START_TEST(one_fault)
 {
-	const struct fault *fault = &faults[_i];
+	const struct host_fault *fault = &faults[_i];
 
-	apply(fault);
+	host_apply(&tree, fault);
 	host_expect(&config, fault->item, fault->status, fault->words);
 }
 END_TEST

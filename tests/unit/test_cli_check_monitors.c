@@ -30,25 +30,6 @@ static void expect(const char *id, enum check_status status, const char *words)
 	host_expect(&config, id, status, words);
 }
 
-enum how {
-	WRITE,
-	DELETE,
-	FOLDER,
-	LINK,
-	MODE,
-};
-
-/* @how is done to @path, with @text or @mode, and @item says so, with @words. */
-struct fault {
-	enum how how;
-	const char *path;
-	const char *text;
-	const char *item;
-	enum check_status status;
-	const char *words;
-	mode_t mode;
-};
-
 #define LIMITS(fsize, core, nproc, nofile)                                                         \
 	"Max file size " fsize "\nMax core file size " core "\nMax processes " nproc               \
 	"\nMax open files " nofile "\n"
@@ -62,7 +43,7 @@ struct fault {
 #define UIDS UID "\t" UID "\t" UID "\t" UID
 #define OPTIONS "nosuid,nodev,noexec"
 
-static const struct fault faults[] = {
+static const struct host_fault faults[] = {
 	{WRITE, "proc/100/mountinfo", "30 29 8:1 / / rw - ext4 /dev/a rw\n", "jail.root",
 		CHECK_WARN, "100 sees a root of its host's: ext4, writable"},
 	{WRITE, "proc/100/mountinfo", "30 29 0:50 / / rw," OPTIONS " - tmpfs none rw\n",
@@ -135,44 +116,23 @@ static const struct fault faults[] = {
 	{WRITE, "proc/300/comm", "passt.avx2\n", "network.metadata", CHECK_WARN, "passt"},
 };
 
-static void apply(const struct fault *fault)
-{
-	switch (fault->how) {
-	case WRITE:
-		host_write(&tree, fault->path, fault->text);
-		break;
-	case DELETE:
-		host_delete(&tree, fault->path);
-		break;
-	case FOLDER:
-		host_folder(&tree, fault->path);
-		break;
-	case LINK:
-		host_link(&tree, fault->path, fault->text);
-		break;
-	case MODE:
-		host_chmod(&tree, fault->path, fault->mode);
-		break;
-	}
-}
-
 START_TEST(one_fault)
 {
-	const struct fault *fault = &faults[_i];
+	const struct host_fault *fault = &faults[_i];
 
 	/* Of no interest to a fault of uid 0's. */
 	if (!strcmp(fault->item, "jail.uid") && fault->status == CHECK_WARN &&
 		strstr(fault->text, "Uid:\t0")) {
 		struct check_finding found[HOST_ITEMS_MAX];
 
-		apply(fault);
+		host_apply(&tree, fault);
 		host_look(&config, found);
 		ck_assert_int_eq(host_find(found, "jail.uid")->status, CHECK_WARN);
 		ck_assert_ptr_nonnull(strstr(host_find(found, "jail.uid")->text, fault->words));
 		ck_assert_int_eq(host_find(found, "jail.debug")->status, CHECK_UNKNOWN);
 		return;
 	}
-	apply(fault);
+	host_apply(&tree, fault);
 	expect(fault->item, fault->status, fault->words);
 }
 END_TEST
