@@ -2,6 +2,7 @@
 // One virtual machine.
 #include "vmm/vm.h"
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/loop.h"
 #include "vmm/arch/arch.h"
@@ -14,6 +15,7 @@
 #include <linux/kvm.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -76,23 +78,22 @@ const char *vm_end_text(enum vm_end end)
 /* As the host knows them: in a user namespace, as hull run makes one, they have another number. */
 static unsigned int user_outside(void)
 {
-	int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-	unsigned int inside, outside, count, uid = getuid();
-	const char *line;
-	char text[256];
-	ssize_t n = 0;
+	int CLEANUP_FD fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	unsigned long uid = getuid();
+	char text[256], *at = text;
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
 
-	if (fd >= 0) {
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
 	text[n > 0 ? n : 0] = '\0';
-	for (line = text; line && sscanf(line, "%u %u %u", &inside, &outside, &count) == 3;) {
+	for (;;) {
+		unsigned long inside = strtoul(at, &at, 10);
+		unsigned long outside = strtoul(at, &at, 10);
+		unsigned long count = strtoul(at, &at, 10);
+
+		if (!count)
+			return (unsigned int)uid;
 		if (uid >= inside && uid - inside < count)
-			return outside + (uid - inside);
-		line = strchr(line, '\n');
+			return (unsigned int)(outside + (uid - inside));
 	}
-	return uid;
 }
 
 static int open_kvm(bool any, struct err *err)
