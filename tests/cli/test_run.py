@@ -177,7 +177,7 @@ class RunTest(unittest.TestCase):
         self.fails(r, '"walk" is not a command')
 
     def test_usage_errors_of_limits(self):
-        for bad in ("1.", ".5", "1.5.", "1.2345", "1.x", "-1.5", "+1.5", "1.5 "):
+        for bad in ("1.", ".", "1.5.", "1.2345", "1.x", "-1.5", "+1.5", "1.5 "):
             self.fails(self.run_hull("--cpus", bad, "x"), f'--cpus: "{re.escape(bad)}" is neither a whole number nor')
         for bad in ("0.009", "0.0", "64.001", "65.0", "99999999999999999999999.5"):
             self.fails(self.run_hull("--cpus", bad, "x"), f"--cpus: {bad} is not from 0.01 to 64")
