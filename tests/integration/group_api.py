@@ -163,13 +163,14 @@ def test_a_disk_that_comes_open():
         vmm.fault("there is no such drive", "PATCH", "/drives/none", {"drive_id": "none", "path_on_host": other},
                   [writing])
         vmm.fault("takes no descriptor", "GET", "/vm/config", None, [writing])
-        equal(open_files(vmm.process.pid), before, "open files after what was refused")
+        # A client's connection is closed when the monitor comes to it.
+        wait_for(lambda: open_files(vmm.process.pid) == before, "the open files from before")
         vmm.ok("PATCH", "/drives/data", body, [writing])
         for fd in (reading, writing, appending, place, *pipe):
             os.close(fd)
         # No further ring is to be had in the jail.
-        equal(open_files(vmm.process.pid), sorted({data: other}.get(name, name) for name in before
-                                                  if name != "anon_inode:[io_uring]"), "open files")
+        after = sorted({data: other}.get(name, name) for name in before if name != "anon_inode:[io_uring]")
+        wait_for(lambda: open_files(vmm.process.pid) == after, "the other file in its place")
         equal(vmm.ok("GET", "/vm/config")["drives"][0]["path_on_host"], other, "path_on_host")
         # It is locked as any disk is, and looked at anew by its name.
         with open(other, "rb+") as file:
