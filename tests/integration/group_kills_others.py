@@ -9,9 +9,8 @@ import threading
 from api_client import Vmm
 from attack import make_disk
 from family import Family, Held
-from group_jailer import check_leftover
 from harness import BUSYBOX, END_DEADLINE, HULL, WorkDir, check, equal, kill, run, wait_for
-from jailer import FIRECRACKER, JAILED, Jail
+from jailer import FIRECRACKER, JAILED, Jail, check_leftover
 from leftovers import Host
 from monitor import ANY_KVM, GUEST
 

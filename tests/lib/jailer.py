@@ -136,3 +136,17 @@ class Jail:
 
 def cgroup_paths():
     return [folder for folder, _, _ in os.walk(CGROUPS)]
+
+
+def check_leftover(jail, step):
+    """What a jailer that was killed leaves is for its caller to remove: no more than its directory and its cgroup."""
+    allowed = {"", "root", "root/jailed", "root/jailed.pid", "root/run", "root/dev", "root/dev/net",
+               *("root/" + name for name in device_numbers())}
+    found = set()
+    for folder, folders, files in os.walk(jail.folder):
+        for name in folders + files:
+            found.add(os.path.relpath(os.path.join(folder, name), jail.folder))
+    check(found <= allowed, f"left after step {step}:", found - allowed)
+    if os.path.isdir(jail.cgroup):
+        wait_for(lambda: not file_text(os.path.join(jail.cgroup, "cgroup.procs")), "an empty cgroup", 30)
+    wait_for(lambda: not jail.pids(), f"the end of all after step {step}", 30)
