@@ -101,11 +101,13 @@ def test_a_tap_with_the_least():
 
 
 def transfer(peer, listen, *options):
-    """TCP both ways, every byte checked."""
+    """TCP both ways, every byte checked. What the container sends is waited for until the other side has closed, too: what
+    is on its way when a container ends is lost."""
     data = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(1 << 15))
     expected = hashlib.sha256(data).hexdigest()
     with Server(5001, data, listen) as server, Server(5002, None, listen) as sink:
-        out = sh(f"socat -u TCP:{peer}:5001 - >/tmp/data && sha256sum </tmp/data && socat -u - TCP:{peer}:5002 </tmp/data",
+        out = sh(f"socat -u TCP:{peer}:5001 - >/tmp/data && sha256sum </tmp/data && "
+                 f"socat -t {DEADLINE} - TCP:{peer}:5002 </tmp/data",
                  *options, image=TOOLS)
     check(not server.error and not sink.error, server.error, sink.error)
     match(f"^{expected}", out, "what the container got")
