@@ -40,12 +40,10 @@ def end_at(running, part, at):
     came = held.step(at) == at
     if came:
         kill(held.pid, signal.SIGKILL)
+        # The tracer sees it first; only then does its parent.
+        os.waitpid(held.pid, 0)
     if part == "hull":
-        # Its end was the tracer's to see.
-        code = -signal.SIGKILL if came else held.code
-        if came:
-            os.waitpid(held.pid, 0)
-        running.process.returncode = code
+        running.process.returncode = -signal.SIGKILL if came else held.code
     return came
 
 
