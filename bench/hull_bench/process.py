@@ -111,13 +111,13 @@ class Held:
 
     def pids(self):
         """Of its process and all below it."""
-        found, todo = [], [self.process.pid]
-        while todo:
-            pid = todo.pop()
+        found, pending = [], [self.process.pid]
+        while pending:
+            pid = pending.pop()
             found.append(pid)
             try:
                 for task in os.listdir(f"/proc/{pid}/task"):
-                    todo += map(int, machine.text_of(f"/proc/{pid}/task/{task}/children").split())
+                    pending += map(int, machine.text_of(f"/proc/{pid}/task/{task}/children").split())
             except OSError:
                 continue
         return found

@@ -106,26 +106,16 @@ def test_a_monitor_that_is_given_root():
 
 def test_no_room_and_no_devices():
     with Jail() as jail:
-        run("mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", jail.base).expect(0)
-        try:
-            jail.refuse("copying the program to .*: No space left on device")
-        finally:
-            run("umount", jail.base).expect(0)
-        run("mount", "-t", "tmpfs", "-o", "nodev,mode=755", "tmpfs", jail.base).expect(0)
-        try:
-            jail.refuse("/root/dev: its file system is mounted with nodev")
-        finally:
-            run("umount", jail.base).expect(0)
-        run("mount", "-t", "tmpfs", "-o", "noexec,mode=755", "tmpfs", jail.base).expect(0)
-        try:
-            jail.refuse("executing /jailed in .* as user 12345: Permission denied")
-        finally:
-            run("umount", jail.base).expect(0)
-        run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", jail.base).expect(0)
-        try:
-            jail.refuse("(making directory .*: Read-only file system|others than its owner)")
-        finally:
-            run("umount", jail.base).expect(0)
+        for options, pattern in (
+                ("size=64k,mode=755", "copying the program to .*: No space left on device"),
+                ("nodev,mode=755", "/root/dev: its file system is mounted with nodev"),
+                ("noexec,mode=755", "executing /jailed in .* as user 12345: Permission denied"),
+                ("ro", "(making directory .*: Read-only file system|others than its owner)")):
+            run("mount", "-t", "tmpfs", "-o", options, "tmpfs", jail.base).expect(0)
+            try:
+                jail.refuse(pattern)
+            finally:
+                run("umount", jail.base).expect(0)
 
 
 def test_a_prepared_directory_is_given_back():

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/json_write.h"
 #include "cli/strlist.h"
-#include "tests/lib/host_fixture.h"
+#include "tests/lib/good_host.h"
 #include "tests/lib/suite.h"
 
 #include <fcntl.h>
@@ -15,20 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static struct host_fixture tree;
-static struct check_config config;
-
-static void set_up(void)
-{
-	host_make(&tree);
-	config = host_config(&tree);
-}
-
-static void tear_down(void)
-{
-	host_remove(&tree);
-}
 
 START_TEST(nothing_is_amiss)
 {

@@ -2,7 +2,7 @@
 // Tests of what cli/check.h finds of monitors and their network: one fault each, and hostile hosts.
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "tests/lib/host_fixture.h"
+#include "tests/lib/good_host.h"
 #include "tests/lib/suite.h"
 
 #include <fcntl.h>
@@ -10,20 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static struct host_fixture tree;
-static struct check_config config;
-
-static void set_up(void)
-{
-	host_make(&tree);
-	config = host_config(&tree);
-}
-
-static void tear_down(void)
-{
-	host_remove(&tree);
-}
 
 static void expect(const char *id, enum check_status status, const char *words)
 {
