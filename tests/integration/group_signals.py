@@ -27,6 +27,10 @@ def test_each_is_forwarded():
     finish(process)
 
 
+# A shell that is about to become another program ignores SIGQUIT: this says that it has become one.
+BECOMES_TAIL = ("sh", "-c", "echo ready >/tmp/ready; exec tail -f /tmp/ready")
+
+
 def end_by(name, *command):
     process = start_hull(BUSYBOX, *command)
     read_until(process.stdout, "ready\n")
@@ -39,15 +43,15 @@ def test_exit_code_of_the_trap():
 
 
 def test_exit_code_term():
-    end_by("TERM", "sh", "-c", "echo ready; exec sleep 1000").expect(143, "", "")
+    end_by("TERM", *BECOMES_TAIL).expect(143, "", "")
 
 
 def test_exit_code_int():
-    end_by("INT", "sh", "-c", "echo ready; exec sleep 1000").expect(130, "", "")
+    end_by("INT", *BECOMES_TAIL).expect(130, "", "")
 
 
 def test_exit_code_quit():
-    end_by("QUIT", "sh", "-c", "echo ready; exec sleep 1000").expect(131, "", "")
+    end_by("QUIT", *BECOMES_TAIL).expect(131, "", "")
 
 
 def test_ignored_by_the_caller_is_not_taken():
