@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/le.h"
 #include "devices/guest_mem.h"
+#include "vmm/dense_memory.h"
 #include "vmm/file.h"
 
 #include <elf.h>
@@ -98,10 +99,33 @@ static int load_segment(struct guest_mem *mem, int fd, const Elf64_Phdr *phdr, c
 		return err_set(err, -ENOMEM,
 			"kernel %s: 0x%llx bytes at 0x%llx don't fit into guest memory", path,
 			(unsigned long long)phdr->p_memsz, (unsigned long long)phdr->p_paddr);
-	r = file_place(mem, fd, phdr->p_offset, phdr->p_filesz, phdr->p_paddr);
+	if (phdr->p_flags & PF_W)
+		r = file_read(fd, phdr->p_offset, guest_mem_ptr(mem, phdr->p_paddr, phdr->p_filesz),
+			phdr->p_filesz);
+	else
+		r = file_place(mem, fd, phdr->p_offset, phdr->p_filesz, phdr->p_paddr);
 	if (r < 0)
 		return err_errno(err, -r, "kernel %s: loading a segment", path);
 	return 0;
+}
+
+/* Of data, per-CPU data, what is for the start alone, and zeroes a kernel leaves little untouched.
+ */
+static void expect_writes(const struct guest_mem *mem, const Elf64_Phdr *phdrs, unsigned int count)
+{
+	uint64_t from = UINT64_MAX, to = 0;
+
+	for (const Elf64_Phdr *phdr = phdrs; phdr < phdrs + count; phdr++) {
+		uint64_t end;
+
+		if (phdr->p_type != PT_LOAD || !(phdr->p_flags & PF_W) ||
+			__builtin_add_overflow(phdr->p_paddr, phdr->p_memsz, &end))
+			continue;
+		from = phdr->p_paddr < from ? phdr->p_paddr : from;
+		to = end > to ? end : to;
+	}
+	if (from < to)
+		dense_memory(mem, from, to - from);
 }
 
 int elf_kernel_load(struct guest_mem *mem, int fd, const char *path, uint64_t size,
@@ -122,6 +146,7 @@ int elf_kernel_load(struct guest_mem *mem, int fd, const char *path, uint64_t si
 	r = file_read(fd, ehdr.e_phoff, phdrs, sizeof(phdrs[0]) * ehdr.e_phnum);
 	if (r < 0)
 		return err_set(err, -ENOEXEC, "kernel %s: the program headers are cut short", path);
+	expect_writes(mem, phdrs, ehdr.e_phnum);
 	for (unsigned int i = 0; i < ehdr.e_phnum; i++) {
 		const Elf64_Phdr *phdr = &phdrs[i];
 

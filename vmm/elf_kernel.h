@@ -30,8 +30,8 @@ bool elf_kernel_probe(const uint8_t *head);
  * @machine:	wanted e_machine
  * @base:	segments must lie at or above this gpa
  *
- * Segments that are page-aligned in file and memory are mapped privately, so that microVMs share
- * them through the page cache; the rest is read.
+ * Segments that aren't to be written to and are page-aligned in file and memory are mapped
+ * privately, so that microVMs share them through the page cache; the rest is read.
  *
  * Return: 0 or -errno with @err set. Spec: ELF-64 object file format 1.5, PVH boot ABI of Xen.
  */

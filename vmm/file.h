@@ -30,8 +30,10 @@ int file_read(int fd, uint64_t offset, void *data, size_t n);
 /*
  * file_place() - make guest memory [@gpa, @gpa + @len) hold the file's bytes at @offset
  *
- * Whole pages at a page-aligned @offset and @gpa are mapped privately in place of the RAM there;
- * the rest is read. What is mapped is noted in @mem. RAM behind the last byte keeps what it had.
+ * Whole pages at a page-aligned @offset and @gpa are mapped privately in place of the RAM there, so
+ * that microVMs share what they don't write to; the rest is read. What is mapped is noted in @mem.
+ * RAM behind the last byte keeps what it had. What the guest will write to is better read, with
+ * file_read(): a page of a mapping costs two faults and a copy.
  *
  * Return: 0, -EFAULT if that isn't all RAM, -ENODATA past the end of the file, -errno.
  * Context: before the first vCPU runs.

@@ -15,9 +15,8 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 
-/* syscalls: start: close, ioctl, madvise, mmap, munmap, openat, prctl, read, sysinfo */
+/* syscalls: start: close, ioctl, madvise, mmap, munmap, openat, read, sysinfo */
 
 #define HUGE_PAGE (2ull << 20)
 #define HUGE_PAGES_FREE "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
@@ -91,8 +90,10 @@ static void *map_ram(uint64_t size, enum config_pages pages, struct err *err)
 		}
 		break;
 	case CONFIG_PAGES_SMALL:
-		ram = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		ram = map_aligned(size);
+		/* A kernel without huge pages has no such advice either. */
+		if (ram != MAP_FAILED)
+			(void)madvise(ram, size, MADV_NOHUGEPAGE);
 		break;
 	}
 	if (ram == MAP_FAILED) {
@@ -132,10 +133,6 @@ int vm_add_memory(struct vm *vm, const struct config *config, struct err *err)
 	if (size > host)
 		return err_set(err, -ENOMEM, "memory: %llu MiB is more than the host's %llu MiB",
 			(unsigned long long)size >> 20, (unsigned long long)host >> 20);
-	/* A host that makes huge pages unasked would also make them of the monitor's own memory, of
-	 * which a few bytes here and there are used. A kernel that can't won't. */
-	if (config->pages != CONFIG_PAGES_THP)
-		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	vm->ram = map_ram(size, config->pages, err);
 	if (!vm->ram)
 		return -ENOMEM;

@@ -11,6 +11,7 @@
 #include "vmm/arch/x86_64/platform.h"
 #include "vmm/arch/x86_64/tables.h"
 #include "vmm/config.h"
+#include "vmm/dense_memory.h"
 #include "vmm/elf_kernel.h"
 #include "vmm/file.h"
 #include "vmm/machine.h"
@@ -36,6 +37,8 @@
 /* What an ELF kernel needs behind its image for page tables and early allocations, so that a
  * guest that can't boot is refused at once instead of hanging without a word. */
 #define ELF_HEADROOM (8ull << 20)
+
+#define BLOCK (2ull << 20)
 
 #define PVH_MAGIC 0x336ec578u
 #define PVH_MEMMAP_ENTRY_LEN 24
@@ -136,6 +139,22 @@ static int load_initrd(struct vm *vm, const char *path, uint64_t kernel_end, uin
 	info->initrd_size = size;
 	r = file_place(&vm->mem, fd, 0, size, info->initrd_gpa);
 	return r < 0 ? err_errno(err, -r, "initrd %s", path) : 0;
+}
+
+/*
+ * Linux describes each page of RAM by 64 bytes, all written at its start, which it takes from the
+ * top of RAM in whole blocks of 2 MiB; next to them comes what else it needs much of early.
+ */
+static void expect_memory_map(const struct vm *vm, const struct boot_info *info)
+{
+	const struct e820 *last = &info->e820[info->e820_count - 1];
+	uint64_t top = last->gpa + last->len, size = (vm->ram_size / 64 | (BLOCK - 1)) + 1 + BLOCK;
+
+	if (info->initrd_gpa > last->gpa)
+		top = info->initrd_gpa;
+	top &= ~(BLOCK - 1);
+	if (top > last->gpa + size)
+		dense_memory(&vm->mem, top - size, size);
 }
 
 static void write_pvh(const struct vm *vm, const struct boot_info *info)
@@ -319,6 +338,7 @@ int arch_load(struct machine *machine, const struct config *config, struct arch_
 	vm->arch->irqchip.ioapic.pins = irqchip_pins(tables.pic, tables.slots);
 	write_reset_vector(vm);
 	make_e820(&info, vm);
+	expect_memory_map(vm, &info);
 	if (kernel.entry.protected_mode)
 		write_pvh(vm, &info);
 	else
