@@ -3,12 +3,13 @@
 import argparse
 import sys
 
-from . import arguments, cmd_boot, cmd_gate, cmd_memory, cmd_peers, cmd_report, document, emulated, limits, results, \
-    signals, table
+from . import arguments, cmd_block, cmd_boot, cmd_gate, cmd_memory, cmd_net, cmd_peers, cmd_report, cmd_vsock, document, \
+    emulated, limits, results, signals, table
 from .fault import EXIT_FAULT, EXIT_MISSED, Fault
 from .session import Session
 
-COMMANDS = {module.NAME: module for module in (cmd_boot, cmd_memory, cmd_report, cmd_gate, cmd_peers)}
+COMMANDS = {module.NAME: module for module in (cmd_boot, cmd_memory, cmd_block, cmd_net, cmd_vsock, cmd_report, cmd_gate,
+                                           cmd_peers)}
 
 
 def common_options(parser, module):
