@@ -43,7 +43,8 @@ def figures(text, names):
     found = {name: float(value) for name, value in re.findall(r"^job (\S+) (\d+(?:\.\d+)?)$", text, re.M)}
     for name in names:
         if name not in found:
-            said = [line.strip() for line in text.partition(END)[0].splitlines() if line.strip() and not line.startswith("job ")]
+            lines = map(str.strip, text.partition(END)[0].splitlines())
+            said = [line for line in lines if line and not line.startswith("job ")]
             raise process.Failed(f"no figure of {name}" + (f": {said[-1][:200]}" if said else ""))
         if not found[name]:
             raise process.Failed(f"{name}: nothing was done in its time")
