@@ -25,8 +25,7 @@ def timeline(result):
                 continue
             bars[peer].append((name, begin / 1000, max(begin, end) / 1000))
             begin = max(begin, end)
-            if name not in names:
-                names.append(name)
+        merge(names, [name for name, _, _ in bars[peer]])
     bars = {peer: bar for peer, bar in bars.items() if bar}
     if not bars:
         return None
@@ -49,6 +48,14 @@ def timeline(result):
     lines += ["$ends << EOD", *(f"{end} {at} {number_words(end)}" for at, end in enumerate(ends)), "EOD"]
     plots.append(values_plot("$ends"))
     return script(lines, plots), height
+
+
+def merge(names, more):
+    """Take what is new before the next that is known, so that the order is that of time."""
+    for at, name in enumerate(more):
+        if name not in names:
+            later = [names.index(other) for other in more[at:] if other in names]
+            names.insert(later[0] if later else len(names), name)
 
 
 def script(lines, plots):

@@ -66,6 +66,11 @@ class Report(Case):
         self.assertIn("0.0 0 0.0 5.5 -0.35 0.35\n", script)
         self.assertIn("5.5 0 5.5 11.0 -0.35 0.35\n", script)
 
+    def test_phases_in_order(self):
+        names = ["started", "init", "ended"]
+        bars.merge(names, ["started", "kernel", "ready", "ended", "gone"])
+        self.assertEqual(names, ["started", "init", "kernel", "ready", "ended", "gone"])
+
     def test_medians_side_by_side(self):
         made = jobs()
         self.assertEqual([name for name, _ in plot.of_one(made)], ["MiB-s", "us"])
