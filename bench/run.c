@@ -28,8 +28,8 @@
 #define EXIT_FAULT 125
 
 static const char help[] =
-	"usage: hull-bench-run [--mark TEXT] [--timeout SECONDS] [--clock FILE] [--output FILE] OUT "
-	"COMMAND [ARGUMENT]...\n"
+	"usage: hull-bench-run [--mark TEXT] [--timeout SECONDS] [--clock FILE] [--output FILE] "
+	"OUT COMMAND [ARGUMENT]...\n"
 	"\n"
 	"Writes one line of JSON to OUT. Times are in us since the exec of COMMAND, but for "
 	"start_ns, of CLOCK_MONOTONIC:\n"

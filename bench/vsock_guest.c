@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PID 1 of the guest that hull-bench vsock boots: a vsock server at port 5000 for bench/vsock_host.c.
+// PID 1 of the guest that hull-bench vsock boots: a vsock server at port 5000 for
+// bench/vsock_host.c.
 #include "bench/vsock.h"
 
 #include <linux/vm_sockets.h>

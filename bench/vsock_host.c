@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench-vsock-host unix:PATH|vsock:CID to-guest|to-host|echo CHUNK TOTAL: does one job with the guest of
-// bench/vsock_guest.c and prints how many microseconds it took.
+// bench-vsock-host unix:PATH|vsock:CID to-guest|to-host|echo CHUNK TOTAL: does one job with the
+// guest of bench/vsock_guest.c and prints how many microseconds it took.
 #include "bench/vsock.h"
 
 #include <errno.h>
