@@ -20,8 +20,8 @@ class Limit:
         return statistics.median(ours.values()) if ours else None
 
     def applies(self, result):
-        return self.mode in (None, result["machine"]["mode"]) and self.peer in result["peers"] and \
-            (not self.over or self.over in result["peers"])
+        return self.mode in (None, result["machine"]["mode"]) and self.metric in result["metrics"] and \
+            self.peer in result["peers"] and (not self.over or self.over in result["peers"])
 
     def words(self, result, figure):
         label = result["metrics"][self.metric]["label"]
