@@ -89,6 +89,13 @@ class Guest:
         return path
 
     @property
+    def tools(self):
+        """The OCI layout of an image with socat, or None."""
+        top = place.source()
+        path = os.environ.get("HULL_BENCH_TOOLS_IMAGE") or (os.path.join(top, "build", "images", "tools") if top else "")
+        return path if os.path.exists(os.path.join(path, "index.json")) else None
+
+    @property
     def store(self):
         """Prepared images: the user's, or else of our own, filled by the warm-up."""
         return os.environ.get("HULL_STORE") or self.made("store", os.mkdir)

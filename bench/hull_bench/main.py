@@ -3,11 +3,14 @@
 import argparse
 import sys
 
-from . import cmd_boot, cmd_gate, cmd_memory, cmd_peers, cmd_report, document, emulated, limits, results, table
+from . import (cmd_api, cmd_boot, cmd_density, cmd_exec, cmd_gate, cmd_memory, cmd_peers, cmd_report, document, emulated,
+               limits, process, results, table)
 from .fault import EXIT_FAULT, EXIT_MISSED, Fault
 from .session import Session
 
-COMMANDS = {module.NAME: module for module in (cmd_boot, cmd_memory, cmd_report, cmd_gate, cmd_peers)}
+COMMANDS = {module.NAME: module for module in (
+    cmd_boot, cmd_memory, cmd_density, cmd_exec, cmd_api,
+    cmd_report, cmd_gate, cmd_peers)}
 
 
 def positive(text):
@@ -24,6 +27,11 @@ def natural(text):
     return value
 
 
+def cpus(text):
+    process.cpu_list(text)
+    return text
+
+
 def common_options(parser, module):
     """Of all commands that measure."""
     parser.add_argument("--runs", type=positive, default=getattr(module, "RUNS", 20), metavar="N",
@@ -31,7 +39,7 @@ def common_options(parser, module):
     parser.add_argument("--warmup", type=natural, default=getattr(module, "WARMUP", 2), metavar="N",
                         help="runs before them, whose figures are dropped (default: %(default)s)")
     parser.add_argument("--peers", metavar="A,B...", help="only these; see hull-bench peers")
-    parser.add_argument("--pin", metavar="CPUS", help="run them on these CPUs only, as taskset -c takes them")
+    parser.add_argument("--pin", metavar="CPUS", type=cpus, help="run them on these CPUs only, as taskset -c takes them")
     parser.add_argument("--timeout", type=positive, default=60, metavar="SECONDS",
                         help="end a run then, and count it as failed (default: %(default)s)")
     parser.add_argument("--memory", type=positive, default=128, metavar="MIB", help="of each guest (default: 128)")

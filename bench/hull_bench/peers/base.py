@@ -49,6 +49,14 @@ class Peer:
         and "timer", which monitors that have a boot timer take as theirs, too."""
         raise NotImplementedError
 
+    def container(self, *, timeout, cpus):
+        """A container that waits, see container.py; of CONTAINER's."""
+        raise NotImplementedError
+
+    def api_command(self, sock):
+        """The command line of a monitor that serves Firecracker's API on a socket that it makes there, or None."""
+        del sock
+
     def env(self):
         return {}
 

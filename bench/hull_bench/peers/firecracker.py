@@ -16,6 +16,9 @@ class Firecracker(Peer):
                 "drives": [],
                 "machine-config": {"vcpu_count": setup.cpus, "mem_size_mib": setup.memory_mib}}
 
+    def api_command(self, sock):
+        return [self.program(), "--api-sock", sock]
+
     def command(self, *words):
         with open(self.path("config.json"), "w", encoding="utf-8") as file:
             json.dump(self.config(*words), file)
