@@ -28,8 +28,8 @@
 #define EXIT_FAULT 125
 
 static const char help[] =
-	"usage: hull-bench-run [--mark TEXT] [--timeout SECONDS] [--clock FILE] OUT COMMAND "
-	"[ARGUMENT]...\n"
+	"usage: hull-bench-run [--mark TEXT] [--timeout SECONDS] [--clock FILE] [--output FILE] "
+	"OUT COMMAND [ARGUMENT]...\n"
 	"\n"
 	"Writes one line of JSON to OUT. Times are in us since the exec of COMMAND, but for "
 	"start_ns, of CLOCK_MONOTONIC:\n"
@@ -42,10 +42,13 @@ static const char help[] =
 	"  wall_us         the last process's end\n"
 	"  user_us, system_us, resident_kib, instructions (null where there is no counter)\n"
 	"--clock FILE: take the time of --timeout from this file, in seconds; for machines whose "
-	"clock leaps.\n";
+	"clock leaps.\n"
+	"--output FILE: keep COMMAND's output there.\n"
+	"SIGTERM and the end of the process that started it end all of COMMAND's processes.\n";
 
 /*
  * struct job - a command and what is known of it
+ * @keep_fd:	where its output is kept, or -1
  * @tail:	end of its output, in which the mark's beginning may be
  */
 struct job {
@@ -54,6 +57,7 @@ struct job {
 	long timeout_s;
 	pid_t pid;
 	int out_fd;
+	int keep_fd;
 	int perf_fd;
 	uint64_t start_ns;
 	uint64_t first_ns, mark_ns, exit_ns, end_ns;
@@ -182,6 +186,10 @@ static void take_output(struct job *job)
 	}
 	if (!job->first_ns)
 		job->first_ns = clock_ns();
+	if (job->keep_fd >= 0 && write(job->keep_fd, job->tail + job->tail_len, (size_t)n) != n) {
+		perror("hull-bench-run: --output");
+		exit(EXIT_FAULT);
+	}
 	job->tail_len += (size_t)n;
 	if (!job->mark || job->mark_ns) {
 		job->tail_len = 0;
@@ -231,8 +239,9 @@ static void follow(struct job *job, int signal_fd)
 
 		if (fds[1].revents)
 			take_output(job);
-		if (fds[0].revents && read(signal_fd, &info, sizeof(info)) < 0)
-			perror("hull-bench-run");
+		if (fds[0].revents && read(signal_fd, &info, sizeof(info)) == sizeof(info) &&
+			info.ssi_signo != SIGCHLD)
+			job->timed_out = true;
 		if (!job->all_ended)
 			reap(job);
 		/* A file to be read is not asked at each byte of output. */
@@ -288,11 +297,13 @@ int main(int argc, char **argv)
 		{"mark", required_argument, NULL, 'm'},
 		{"timeout", required_argument, NULL, 't'},
 		{"clock", required_argument, NULL, 'c'},
+		{"output", required_argument, NULL, 'o'},
 		{NULL, 0, NULL, 0},
 	};
-	struct job job = {.timeout_s = 60};
+	struct job job = {.timeout_s = 60, .keep_fd = -1};
 	int CLEANUP_FD signal_fd = -1;
-	sigset_t child;
+	const char *keep = NULL;
+	sigset_t signals;
 	int word;
 
 	while ((word = getopt_long(argc, argv, "+", options, NULL)) != -1) {
@@ -302,6 +313,8 @@ int main(int argc, char **argv)
 			job.timeout_s = strtol(optarg, NULL, 10);
 		else if (word == 'c')
 			job.clock_path = optarg;
+		else if (word == 'o')
+			keep = optarg;
 		else
 			optind = argc;
 	}
@@ -310,11 +323,20 @@ int main(int argc, char **argv)
 		fputs(help, stderr);
 		return EXIT_FAULT;
 	}
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &child, NULL);
-	signal_fd = signalfd(-1, &child, SFD_CLOEXEC);
-	if (signal_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
+	if (keep) {
+		job.keep_fd = open(keep, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+		if (job.keep_fd < 0) {
+			perror(keep);
+			return EXIT_FAULT;
+		}
+	}
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (signal_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
+		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0) {
 		perror("hull-bench-run");
 		return EXIT_FAULT;
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PID 1 of the guest that measure-vsock boots: a vsock server at port 5000 for bench/vsock_host.c.
+// PID 1 of the guest that hull-bench vsock boots: a vsock server at port 5000 for
+// bench/vsock_host.c.
 #include "bench/vsock.h"
 
 #include <linux/vm_sockets.h>
@@ -44,11 +45,14 @@ static void serve(int fd)
 
 int main(void)
 {
+	static const char ready[] = "init: ready\n";
 	struct sockaddr_vm addr = {
 		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = VSOCK_BENCH_PORT};
 	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
 
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 8) < 0)
+		return 1;
+	if (write(STDOUT_FILENO, ready, sizeof(ready) - 1) < 0)
 		return 1;
 	for (;;) {
 		int conn = accept(fd, NULL, NULL);

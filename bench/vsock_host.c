@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// vsock-host unix:PATH|vsock:CID to-guest|to-host|echo CHUNK TOTAL: does one job with the guest of
-// bench/vsock_guest.c and prints how many microseconds it took.
+// bench-vsock-host unix:PATH|vsock:CID to-guest|to-host|echo CHUNK TOTAL: does one job with the
+// guest of bench/vsock_guest.c and prints how many microseconds it took.
 #include "bench/vsock.h"
 
+#include <errno.h>
 #include <linux/vm_sockets.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static int dial_unix(const char *path)
 static int dial_vsock(const char *cid)
 {
 	struct sockaddr_vm addr = {.svm_family = AF_VSOCK,
-		.svm_cid = (unsigned int)atoi(cid),
+		.svm_cid = (unsigned int)strtoul(cid, NULL, 10),
 		.svm_port = VSOCK_BENCH_PORT};
 	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
 
@@ -70,19 +71,27 @@ int main(int argc, char **argv)
 	struct timespec a, b;
 	int fd;
 
-	if (argc != 5)
+	if (argc != 5) {
+		fputs("usage: bench-vsock-host unix:PATH|vsock:CID to-guest|to-host|echo CHUNK "
+		      "TOTAL\n",
+			stderr);
 		return 2;
+	}
 	fd = strncmp(argv[1], "unix:", 5) ? dial_vsock(argv[1] + 6) : dial_unix(argv[1] + 5);
-	if (fd < 0)
+	if (fd < 0) {
+		fprintf(stderr, "%s: cannot be reached: %s\n", argv[1], strerror(errno));
 		return 3;
+	}
 	job.op = !strcmp(argv[2], "to-guest")  ? VSOCK_BENCH_TO_GUEST
 		 : !strcmp(argv[2], "to-host") ? VSOCK_BENCH_TO_HOST
 					       : VSOCK_BENCH_ECHO;
-	job.chunk = (uint32_t)atoi(argv[3]);
+	job.chunk = (uint32_t)strtoul(argv[3], NULL, 10);
 	job.total = strtoull(argv[4], NULL, 10);
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	if (write(fd, &job, sizeof(job)) != sizeof(job) || !work(fd, &job))
+	if (write(fd, &job, sizeof(job)) != sizeof(job) || !work(fd, &job)) {
+		fprintf(stderr, "%s: the connection ended before its job\n", argv[1]);
 		return 4;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	printf("%lld\n",
 		(long long)(b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000);

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 
-from . import process
+from . import process, signals
 from .process import Failed
 
 # Between two looks for the socket of a program that has just been started.
@@ -110,17 +110,24 @@ class Server:
         self.pid, self.began_ns, self.usage = None, 0, None
 
     def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def start(self):
         if os.path.exists(self.sock):
             os.unlink(self.sock)
         opened = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                   (os.POSIX_SPAWN_OPEN, 2, os.path.join(self.work, "stderr"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)]
-        with process.on(self.cpus):
+        with process.on(self.cpus), signals.deferred():
             self.began_ns = time.monotonic_ns()
             try:
                 self.pid = os.posix_spawn(self.command[0], self.command, os.environ, file_actions=opened)
             except OSError as error:
                 raise Failed(f"{self.command[0]}: {error.strerror}") from error
-        return self
 
     def __exit__(self, *_):
         self.end()
@@ -148,6 +155,8 @@ class Server:
 
     def end(self):
         """Return the CPU time in us of all that it was."""
+        if not self.pid:
+            return 0
         if self.usage is None:
             os.kill(self.pid, signal.SIGKILL)
             self.usage = os.wait4(self.pid, 0)[2]

@@ -95,7 +95,12 @@ def one_of_several(session, peer, number_):
 def batch(session, peer, count):
     """What add() takes of so many at once. One that fails fails them all: there is no rate without it."""
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        futures = [pool.submit(one_of_several, session, peer, at) for at in range(count)]
+        try:
+            futures = [pool.submit(one_of_several, session, peer, at) for at in range(count)]
+            concurrent.futures.wait(futures)
+        except BaseException:
+            process.interrupt_all()
+            raise
     found = []
     for future in futures:
         try:

@@ -5,8 +5,8 @@ from . import limits, machine, plot, results, table
 NAME = "report"
 SUMMARY = "Tables and pictures of results that --json wrote"
 HELP = """Prints the table of each result. With --plots it draws, as SVG and PNG through gnuplot: a bar of phases for each
-monitor of a boot, a line for each peer over what a series of runs differs in, and, given several results of one command,
-a line for each peer over the results. Results of different machines are refused."""
+monitor of a boot, the medians of what has no phases side by side, a line for each peer over what a series of runs differs in, and,
+given several results of one command, a line for each peer over the results. Results of different machines are refused."""
 
 
 def add_arguments(parser):

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from . import api, process
+from . import api, process, signals, tool
 from .process import Failed
 from .results import phase
 
@@ -69,21 +69,24 @@ class OciContainer:
                 "phases": [phase("command ended", found["wall_us"], used)]}
 
     def stream(self, args):
-        with process.on(self.cpus), open(os.path.join(self.work, "stderr"), "wb") as stderr:
-            running = subprocess.Popen(self.words(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
-        with running:
-            try:
-                return drain(running.stdout.fileno(), self.timeout)
-            finally:
+        running = None
+        try:
+            with process.on(self.cpus), open(os.path.join(self.work, "stderr"), "wb") as stderr, signals.deferred():
+                running = subprocess.Popen(self.words(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+            return drain(running.stdout.fileno(), self.timeout)
+        finally:
+            if running:
                 running.kill()
+                running.wait()
+                running.stdout.close()
 
 
 class HullContainer:
     """Behind hull-vmm's API, over which its commands are made, too. Their CPU time is hull-vmm's, its guest's included."""
 
-    def __init__(self, peer, *, timeout, cpus, image=None, name="api"):
+    def __init__(self, peer, *, timeout, cpus, rootfs=None, name="api"):
         self.peer, self.timeout, self.stack = peer, timeout, contextlib.ExitStack()
-        self.work, self.image = peer.path(name), image or peer.setup.image
+        self.work, self.rootfs = peer.path(name), rootfs
         os.makedirs(self.work, exist_ok=True)
         self.sock, self.vsock = os.path.join(self.work, "api.sock"), os.path.join(self.work, "vsock")
         self.command = peer.monitor("--api-sock", self.sock)
@@ -95,19 +98,17 @@ class HullContainer:
         initrd = os.path.join(setup.stage, "lib", "hull", "initramfs")
         return [("/boot-source", {"kernel_image_path": setup.kernel, "initrd_path": initrd, "boot_args": setup.cmdline()}),
                 ("/machine-config", {"vcpu_count": setup.cpus, "mem_size_mib": setup.memory_mib}),
-                ("/drives/image", {"drive_id": "image", "path_on_host": self.rootfs(), "is_root_device": False,
+                ("/drives/image", {"drive_id": "image", "path_on_host": self.rootfs or self.prepared(), "is_root_device": False,
                                    "is_read_only": True}),
                 ("/vsock", {"guest_cid": 3, "uds_path": self.vsock}),
                 ("/container", {"rootfs": {"drive_id": "image"}, "hostname": "bench",
                                 "process": {"args": ["sleep", "100000"], "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}}),
                 ("/actions", {"action_type": "InstanceStart"})]
 
-    def rootfs(self):
-        done = subprocess.run([self.peer.program(), "pull", "--path", self.image], env=dict(os.environ, **self.peer.env()),
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=600, check=False)
-        if done.returncode:
-            raise Failed(f"hull pull {self.image}: {done.stderr.decode(errors='replace').strip()[:200]}")
-        return done.stdout.decode().strip()
+    def prepared(self):
+        """The file system of the image."""
+        return tool.must(self.peer.program(), "pull", "--path", self.peer.setup.image, seconds=600,
+                         env=dict(os.environ, **self.peer.env())).strip()
 
     def __enter__(self):
         with self.stack as stack:

@@ -5,13 +5,13 @@ import os
 import subprocess
 import tempfile
 
-from . import machine, place, results
+from . import machine, place, process, results
 from .fault import Fault
 
 HOST_FAILED, ATTEMPTS = 125, 3
 
 
-def rerun(arguments, *, icount, modules="", seconds=900):
+def rerun(arguments, *, icount, modules="", seconds=900, more_env=None):
     """Run hull-bench with the arguments in there and return its result, or raise Fault.
 
     What is written in there is gone afterwards, but in the folder that both see."""
@@ -27,11 +27,10 @@ def rerun(arguments, *, icount, modules="", seconds=900):
         command += [place.program(), *arguments, "--json", out]
         env = dict(os.environ, **{machine.MODE_VARIABLE: machine.ICOUNT if icount else machine.EMULATED,
                                   machine.OUTSIDE_VARIABLE: json.dumps(machine.outside()),
-                                  "HULL_BENCH_STAGE": place.prefix()})
+                                  "HULL_BENCH_STAGE": place.prefix(), **(more_env or {})})
         # Where the emulated machine itself fails, which says nothing of what was measured, it begins anew.
         for _ in range(ATTEMPTS):
-            code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=top, env=env,
-                                  check=False).returncode
+            code = process.exit_code(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=top, env=env)
             if code != HOST_FAILED:
                 break
         if not os.path.exists(out) or not os.path.getsize(out):

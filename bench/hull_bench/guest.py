@@ -6,12 +6,14 @@ import stat
 import tarfile
 import json
 
-from . import place
+from . import place, tool
 from .fault import Fault
 
 CONSOLE = "console=ttyS0 quiet panic=-1"
 READY = "init: ready"
 CONTAINER_READY = "container: ready"
+# A file to take instead of making it.
+TOOLS_VARIABLE = "HULL_BENCH_TOOLS"
 
 
 def newc(number, name, mode, data=b"", device=(0, 0)):
@@ -36,11 +38,16 @@ def initramfs(path, program, *, files=()):
 
 
 class Guest:
-    """Files in a work folder, so that they come from the same file system for all; made when first asked for."""
+    """Files in a work folder, so that they come from the same file system for all; made when first asked for.
+
+    init     the program that is PID 1, one of hull-bench's own
+    devices  of devices.py, in the order in which the guest finds them
+    """
 
     def __init__(self, work, *, memory_mib=128, cpus=1, kernel=None, bzimage=None):
         self.work, self.memory_mib, self.cpus = work, memory_mib, cpus
         self.kernel_source, self.bzimage_source = kernel, bzimage
+        self.init, self.devices = "bench-init", []
 
     def made(self, name, make):
         path = os.path.join(self.work, name)
@@ -62,7 +69,7 @@ class Guest:
 
     @property
     def initrd(self):
-        return self.made("initramfs", lambda path: initramfs(path, place.helper("bench-init")))
+        return self.made("initramfs", lambda path: initramfs(path, place.helper(self.init)))
 
     @property
     def stage(self):
@@ -89,13 +96,6 @@ class Guest:
         return path
 
     @property
-    def tools(self):
-        """The OCI layout of an image with socat, or None."""
-        top = place.source()
-        path = os.environ.get("HULL_BENCH_TOOLS_IMAGE") or (os.path.join(top, "build", "images", "tools") if top else "")
-        return path if os.path.exists(os.path.join(path, "index.json")) else None
-
-    @property
     def store(self):
         """Prepared images: the user's, or else of our own, filled by the warm-up."""
         return os.environ.get("HULL_STORE") or self.made("store", os.mkdir)
@@ -104,6 +104,22 @@ class Guest:
     def rootfs(self):
         """The image unpacked, for those that run a folder."""
         return self.made("rootfs", lambda path: unpack(self.image, path))
+
+
+def tools():
+    """The file system of the image of tools, which has a shell, fio and iperf3."""
+    told = os.environ.get(TOOLS_VARIABLE)
+    if told:
+        if not os.path.exists(told):
+            raise Fault(f"{TOOLS_VARIABLE}={told}: no such file")
+        return told
+    top = place.need_source(f"the image of tools, without {TOOLS_VARIABLE},")
+    layout = os.path.join(top, "build", "images", "tools")
+    if not os.path.exists(os.path.join(layout, "index.json")):
+        raise Fault(f"{layout} is no OCI layout: run scripts/make-images tools")
+    store = os.environ.get("HULL_STORE") or os.path.join(top, "build", "store")
+    return tool.must(place.installed("bin", "hull"), "pull", "--path", layout, seconds=600,
+                     env=dict(os.environ, HULL_STORE=store)).strip()
 
 
 def unpack(layout, path):

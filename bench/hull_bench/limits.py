@@ -7,12 +7,11 @@ from .table import shown
 
 
 class Limit:
-    """Of a metric's median, or with over: of the ratio to another peer, pair by pair. mode: only there; optional: only
-    where it was measured."""
+    """Of a metric's median, or with over: of the ratio to another peer, pair by pair. mode: only there."""
 
-    def __init__(self, metric, peer, value, *, over=None, mode=None, at_least=False, x=None, optional=False):
+    def __init__(self, metric, peer, value, *, over=None, mode=None, at_least=False, x=None):
         self.metric, self.peer, self.value, self.over = metric, peer, value, over
-        self.mode, self.at_least, self.x, self.optional = mode, at_least, x, optional
+        self.mode, self.at_least, self.x = mode, at_least, x
 
     def figure(self, result):
         ours = results.series(result, self.metric, self.peer, self.x)
@@ -21,9 +20,8 @@ class Limit:
         return statistics.median(ours.values()) if ours else None
 
     def applies(self, result):
-        return self.mode in (None, result["machine"]["mode"]) and self.peer in result["peers"] and \
-            (not self.over or self.over in result["peers"]) and \
-            (not self.optional or self.figure(result) is not None)
+        return self.mode in (None, result["machine"]["mode"]) and self.metric in result["metrics"] and \
+            self.peer in result["peers"] and (not self.over or self.over in result["peers"])
 
     def words(self, result, figure):
         label = result["metrics"][self.metric]["label"]

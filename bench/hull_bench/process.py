@@ -3,40 +3,70 @@
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
 import time
 
-from . import machine, place
+from . import machine, place, signals
 from .fault import Fault
 
 # Of the emulated host, whose other clocks leap over idle time when it counts instructions.
 REAL_CLOCK = "/sys/class/rtc/rtc0/since_epoch"
 # How often a held program's time is looked at.
 TICK_S = 0.5
+# How long a program that is told to end may take to end what it started.
+END_S = 20
 
 
 class Failed(Exception):
     """A run that doesn't count as one that went well; the text says why."""
 
 
-def run(command, work, *, mark=None, timeout=60, pass_fds=(), env=None, cpus=None):
+def exit_code(argv, **how):
+    """Run a program to its end. Where that is interrupted it's told to end, what it started with it, and waited for."""
+    running = None
+    try:
+        with signals.deferred():
+            running = subprocess.Popen(argv, **how)
+        return running.wait()
+    except BaseException:
+        if running:
+            running.terminate()
+            try:
+                running.wait(END_S)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
+        raise
+
+
+def interrupt_all():
+    """Tell what other threads run to end, all that it started with it."""
+    for task in os.listdir("/proc/self/task"):
+        for pid in machine.text_of(f"/proc/self/task/{task}/children").split():
+            os.kill(int(pid), signal.SIGTERM)
+
+
+def run(command, work, *, mark=None, timeout=60, pass_fds=(), env=None, cpus=None, output=None):
     """Run a command to the end of all its processes. Return what hull-bench-run says; raise Failed.
 
-    mark: a text of its output that is waited for. stderr is left in work/stderr."""
+    mark: a text of its output that is waited for; output: a file to keep all of it in. stderr is left in work/stderr."""
     out = os.path.join(work, "run.json")
     argv = [place.helper("hull-bench-run"), "--timeout", str(timeout)]
     if mark:
         argv += ["--mark", mark]
     if machine.mode() == machine.ICOUNT:
         argv += ["--clock", REAL_CLOCK]
+    if output:
+        argv += ["--output", output]
     if os.path.exists(out):
         os.unlink(out)
     argv += [out, *pinned(cpus), *command]
     with open(os.path.join(work, "stderr"), "wb") as stderr:
-        code = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=stderr, pass_fds=pass_fds, check=False,
-                              env=dict(os.environ, **(env or {}))).returncode
+        code = exit_code(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, pass_fds=pass_fds,
+                         env=dict(os.environ, **(env or {})))
     if code or not os.path.exists(out):
         raise Fault(f"hull-bench-run failed with exit code {code}: {last_words(work)}")
     with open(out, encoding="utf-8") as file:
@@ -121,12 +151,12 @@ class Held:
 
     def __init__(self, command, work, *, mark, timeout=60, env=None, cpus=None):
         self.command, self.work, self.mark, self.timeout = [*pinned(cpus), *command], work, mark, timeout
-        self.env, self.process = env, None
+        self.env, self.process, self.got = env, None, ""
 
     def __enter__(self):
-        self.start()
         try:
-            self.await_mark()
+            self.start()
+            self.await_text(self.mark)
         except BaseException:
             self.end()
             raise
@@ -138,23 +168,32 @@ class Held:
     def start(self):
         with open(os.path.join(self.work, "stderr"), "wb") as stderr:
             try:
-                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                                stderr=stderr, start_new_session=True,
-                                                env=dict(os.environ, **(self.env or {})))
+                with signals.deferred():
+                    self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                                    stderr=stderr, start_new_session=True,
+                                                    env=dict(os.environ, **(self.env or {})))
             except OSError as error:
                 raise Failed(f"{self.command[0]}: {error.strerror}") from error
 
-    def await_mark(self):
-        got, end = b"", now() + self.timeout
-        while self.mark.encode() not in got:
+    def await_text(self, text):
+        return self.await_match(re.escape(text), repr(text))
+
+    def await_match(self, pattern, words=None):
+        """The next place in its output that matches; what comes before is dropped."""
+        end = now() + self.timeout
+        while True:
+            found = re.search(pattern, self.got)
+            if found:
+                self.got = self.got[found.end():]
+                return found
             if now() >= end:
-                raise Failed(f"did not say {self.mark!r} within {self.timeout} s{last_words(self.work)}")
+                raise Failed(f"did not say {words or repr(pattern)} within {self.timeout} s{last_words(self.work)}")
             if not select.select([self.process.stdout], [], [], TICK_S)[0]:
                 continue
             more = os.read(self.process.stdout.fileno(), 4096)
             if not more:
-                raise Failed(f"ended before it said {self.mark!r}{last_words(self.work)}")
-            got = (got + more)[-8192:]
+                raise Failed(f"ended before it said {words or repr(pattern)}{last_words(self.work)}")
+            self.got = (self.got + more.decode(errors="replace"))[-8192:]
 
     def pids(self):
         """Of its process and all below it."""
@@ -171,6 +210,8 @@ class Held:
 
     def end(self):
         """All of its processes, at once: the lowest may belong to another session."""
+        if not self.process:
+            return
         pids = self.pids()
         for pid in pids:
             try:

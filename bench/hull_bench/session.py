@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One measurement: the peers that take part, their guest, and the result that grows."""
+import contextlib
 import os
 import shutil
 import sys
@@ -16,15 +17,18 @@ def note(*words):
 
 
 class Session:
-    """As a context: its work folder is gone afterwards.
+    """As a context: its work folder is gone afterwards, and before it what was entered in stack.
 
     args     of the command line: runs, warmup, peers, pin, timeout, kernel, bzimage, and the command's own
     peers    {name: adapter} of those that can take part
     result   see results.py; add() adds to it
+    stack    of contexts that live as long as the session
     """
 
-    def __init__(self, command, args, metrics, arguments, *, workloads=("guest", "container"), default=None):
+    def __init__(self, command, args, metrics, arguments, *, workloads=("guest", "container"), default=None, prepare=None):
+        """prepare: called with this before the peers join."""
         self.args, self.work, self.peers = args, None, {}
+        self.prepare, self.stack = prepare, contextlib.ExitStack()
         self.wanted = names(args.peers, workloads, default)
         self.result = results.new(command, arguments, machine.describe(), metrics)
         self.guest = None
@@ -35,18 +39,21 @@ class Session:
         os.chmod(self.work, 0o755)
         self.guest = Guest(self.work, kernel=self.args.kernel, bzimage=self.args.bzimage,
                            memory_mib=self.args.memory, cpus=self.args.cpus)
-        for name in self.wanted:
-            folder = os.path.join(self.work, "peer-" + name)
-            os.mkdir(folder)
-            self.join(peers.ALL[name](self.guest, folder))
         try:
+            if self.prepare:
+                self.prepare(self)
+            for name in self.wanted:
+                folder = os.path.join(self.work, "peer-" + name)
+                os.mkdir(folder)
+                self.join(peers.ALL[name](self.guest, folder))
             self.need_peers()
-        except Fault:
+        except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_):
+        self.stack.close()
         shutil.rmtree(self.work, ignore_errors=True)
 
     @property

@@ -24,6 +24,18 @@ echo "$@" >"$TURNS.$(basename "$0")"
 echo "init: ready"
 """
 
+# Does the jobs of the script that a guest is given as its second disk.
+JOBS = GUEST % r"""
+for word; do
+	case $word in
+	*filename=*/script,*) script=${word#*filename=} ;;
+	*/script,ro) script=$word ;;
+	esac
+done
+sed 's|>/dev/console||' "${script%%,*}" | sh
+exit
+"""
+
 
 class Case(unittest.TestCase):
     def setUp(self):
@@ -37,7 +49,7 @@ class Case(unittest.TestCase):
         for name in ("lib/hull/vmlinux", "lib/hull/initramfs", "lib/hull/bench/bench-init"):
             self.write(os.path.join(self.stage, name), name)
         # Only programs that each machine has: no peer that happens to be installed.
-        for name in ("sh", "basename", "sleep", "cat", "python3", "git", "taskset", "env", "gnuplot"):
+        for name in ("sh", "basename", "sleep", "cat", "python3", "git", "taskset", "env", "gnuplot", "sed", "awk"):
             found = shutil.which(name)
             if found:
                 os.symlink(found, os.path.join(self.bin, name))
@@ -76,9 +88,9 @@ class Case(unittest.TestCase):
         self.assertEqual(done.returncode, code, f"{out}\n{err}")
         return out, err
 
-    def fails(self, *args, words):
+    def fails(self, *args, words, **kw):
         """One line that has these words, and exit code 2."""
-        out, err = self.bench(*args, code=2)
+        out, err = self.bench(*args, code=2, **kw)
         self.assertEqual(out, "")
         self.assertRegex(err, words)
         self.assertEqual(err.count("\n"), 1, err)
@@ -87,11 +99,11 @@ class Case(unittest.TestCase):
         with open(self.turns, encoding="utf-8") as file:
             return file.read().split()
 
-    def boot(self, *args, code=0, **kw):
+    def boot(self, *args, **kw):
         """hull-bench boot; its result."""
-        return self.result("boot", *args, code=code, **kw)
+        return self.measure("boot", *args, **kw)
 
-    def result(self, command, *args, code=0, **kw):
+    def measure(self, command, *args, code=0, **kw):
         out, err = self.bench(command, "--json", self.path("result.json"), *args, code=code, **kw)
         with open(self.path("result.json"), encoding="utf-8") as file:
             return json.load(file), out, err

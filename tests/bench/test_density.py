@@ -30,7 +30,7 @@ class Density(Case):
         return super().env(**{"HULL_BENCH_IMAGE": self.path("image"), **changes})
 
     def density(self, *args, **kw):
-        return self.result("density", "--peers", "hull", "--runs", "2", "--warmup", "1", "--settle", "0", *args, **kw)
+        return self.measure("density", "--peers", "hull", "--runs", "2", "--warmup", "1", "--settle", "0", *args, **kw)
 
     def test_rate(self):
         result, out, _ = self.density("--at-once", "4,1", "--max", "0", "--pin", "0")

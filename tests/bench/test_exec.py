@@ -26,18 +26,17 @@ class Exec(Case):
         self.fake_monitor("bin/hull-vmm")
         for name in "dd", "true":
             os.symlink(f"/bin/{name}", os.path.join(self.bin, name))
-        for name in "image", "tools":
-            os.makedirs(self.path(name))
-            self.write(self.path(f"{name}/index.json"), '{"manifests": [{"digest": "sha256:1"}]}')
+        self.write(self.path("tools"), "a file system")
         os.makedirs(self.path("image/blobs/sha256"))
+        self.write(self.path("image/index.json"), '{"manifests": [{"digest": "sha256:1"}]}')
         self.write(self.path("image/blobs/sha256/1"), '{"layers": []}')
 
     def env(self, **changes):
-        return super().env(**{"HULL_BENCH_IMAGE": self.path("image"), "HULL_BENCH_TOOLS_IMAGE": self.path("tools"),
+        return super().env(**{"HULL_BENCH_IMAGE": self.path("image"), "HULL_BENCH_TOOLS": self.path("tools"),
                               **changes})
 
     def exec(self, *args, **kw):
-        return self.result("exec", "--runs", "2", "--warmup", "1", *args, **kw)
+        return self.measure("exec", "--runs", "2", "--warmup", "1", *args, **kw)
 
     @staticmethod
     def runs(result, metric):
@@ -70,8 +69,8 @@ class Exec(Case):
         self.assertNotIn("at least", out)
 
     def test_image_without_socat(self):
-        result, _, err = self.exec("--peers", "hull", "--mib", "1", env={"HULL_BENCH_TOOLS_IMAGE": self.path("none")})
-        self.assertIn("vsock connection is skipped: no build/images/tools", err)
+        result, _, err = self.exec("--peers", "hull", "--mib", "1", env={"HULL_BENCH_TOOLS": self.path("none")})
+        self.assertIn(f"vsock connection is skipped: HULL_BENCH_TOOLS={self.path('none')}: no such file", err)
         self.assertEqual((len(self.runs(result, "stream_mib_s")), self.runs(result, "vsock_mib_s")), (2, []))
 
     def failed(self, fake, *args, peer="hull"):

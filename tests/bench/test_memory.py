@@ -61,7 +61,7 @@ class Memory(Case):
         self.assertEqual(smaps.beyond_guest([os.getpid()], lambda mapping: True)["resident_kib"], 0)
         self.assertLess(0, smaps.proportional_kib([os.getpid()]))
 
-    def measure(self, *args, code=0):
+    def memory(self, *args, code=0):
         out, _ = self.bench("memory", "--peers", "qemu", "--json", self.path("result"), "--warmup", "0", "--settle", "0", *args, code=code)
         with open(self.path("result"), encoding="utf-8") as file:
             return json.load(file), out
@@ -69,7 +69,7 @@ class Memory(Case):
     def test_several(self):
         self.program("qemu-system-x86_64", text=HOLDS)
         os.symlink("/usr/bin/setsid", os.path.join(self.bin, "setsid"))
-        result, out = self.measure("--count", "1,3")
+        result, out = self.memory("--count", "1,3")
         self.assertEqual([(one["failed"], one["x"]) for one in result["runs"]],
                          [(None, None), (None, ["VMs", 1]), (None, ["VMs", 3]), (None, None)])
         self.assertLess(0, result["runs"][0]["values"]["resident_kib"])
@@ -83,7 +83,7 @@ class Memory(Case):
         self.program("qemu-system-x86_64", text=HOLDS.replace("init: ready", "init: no"))
         os.symlink("/usr/bin/setsid", os.path.join(self.bin, "setsid"))
         began = time.monotonic()
-        result, out = self.measure("--count", "1", "--timeout", "1", code=1)
+        result, out = self.memory("--count", "1", "--timeout", "1", code=1)
         self.assertLess(time.monotonic() - began, 60)
         self.assertEqual([one["failed"] for one in result["runs"]],
                          ["did not say 'init: ready' within 1 s", "number 1: did not say 'init: ready' within 1 s"])

@@ -5,10 +5,12 @@ import io
 import json
 import os
 import tarfile
+from unittest import mock
 
 from case import Case, main
 
-from hull_bench import guest
+from hull_bench import devices, guest, peers
+from hull_bench.peers import base
 
 CONTAINER = """#!/bin/sh
 case "$*" in --version) echo "$(basename "$0") 1.2.3"; exit 0 ;; esac
@@ -89,6 +91,62 @@ class Peers(Case):
         self.once("qemu")
         self.assertRegex(self.words("qemu-system-x86_64"), "^-M microvm.* -accel kvm -cpu host .* -m 96M -smp 2 .* "
                                                            "-append console=ttyS0 quiet panic=-1 mark -serial stdio$")
+
+    def guest(self, program, body=""):
+        """With each kind of device."""
+        self.program(program, body)
+        made = guest.Guest(self.path("stage/lib/hull"), kernel=self.path("stage/lib/hull/initramfs"), bzimage="/bz")
+        made.devices += [devices.Disk("/a", readonly=True), devices.Disk("/b", direct=True, properties="io=sync"),
+                         devices.Nic("tap0", "10.9.0.1", "255.255.255.0", "queues=2"), devices.Vsock(77)]
+        return made
+
+    def devices_of(self, peer, program):
+        """The end of its command line, which has them."""
+        with mock.patch.dict(os.environ, self.env()):
+            one = peers.ALL[peer](self.guest(program), self.dir)
+            return one, " ".join(one.command())
+
+    def test_devices(self):
+        one, words = self.devices_of("hull-vmm", "bin/hull-vmm")
+        self.assertTrue(words.endswith(f" --disk /a,ro --disk /b,direct,io=sync --net tap=tap0,queues=2 "
+                                       f"--vsock cid=3,uds={self.dir}/vsock"), words)
+        self.assertEqual(one.vsock_address(), f"unix:{self.dir}/vsock")
+        one, words = self.devices_of("qemu", "qemu-system-x86_64")
+        self.assertTrue(words.endswith(
+            " -global virtio-mmio.force-legacy=false"
+            " -blockdev driver=file,node-name=disk0,filename=/a,read-only=on,auto-read-only=off"
+            " -device virtio-blk-device,drive=disk0 -object iothread,id=thread1"
+            " -blockdev driver=file,node-name=disk1,filename=/b,cache.direct=on,aio=io_uring,discard=unmap"
+            " -device virtio-blk-device,drive=disk1,iothread=thread1"
+            " -netdev tap,id=net2,ifname=tap0,script=no,downscript=no,vhost=off -device virtio-net-device,netdev=net2"
+            " -device vhost-vsock-device,guest-cid=77"), words)
+        self.assertEqual(one.vsock_address(), "vsock:77")
+        with mock.patch.object(guest.Guest, "bzimage", "/bz"):
+            one, words = self.devices_of("kvmtool", "lkvm")
+        self.assertIn(" --disk /a,ro --disk /b,direct --network mode=tap,tapif=tap0 --vsock 77 --params", words)
+        self.assertNotIn("mode=none", words)
+        _, words = self.devices_of("cloud-hypervisor", "cloud-hypervisor")
+        self.assertTrue(words.endswith(f" --disk path=/a,readonly=on path=/b,direct=on --net "
+                                       f"tap=tap0,ip=10.9.0.1,mask=255.255.255.0 --vsock cid=3,socket={self.dir}/vsock"), words)
+
+    def test_devices_of_firecracker(self):
+        one, _ = self.devices_of("firecracker", "firecracker")
+        with mock.patch.dict(os.environ, self.env()):
+            self.assertEqual(one.missing(), "its disks go through the page cache")
+        found = one.config()
+        self.assertEqual([(disk["path_on_host"], disk["is_read_only"], disk["is_root_device"]) for disk in found["drives"]],
+                         [("/a", True, False), ("/b", False, False)])
+        self.assertEqual(found["network-interfaces"], [{"iface_id": "eth0", "host_dev_name": "tap0"}])
+        self.assertEqual(found["vsock"], {"guest_cid": 3, "uds_path": f"{self.dir}/vsock"})
+
+    def test_no_vhost_vsock(self):
+        self.program("qemu-system-x86_64")
+        with mock.patch.dict(os.environ, self.env()):
+            one = peers.ALL["qemu"](self.guest("qemu-system-x86_64"), self.dir)
+            with mock.patch.object(base, "VHOST_VSOCK", self.path("none")):
+                self.assertRegex(one.missing(), "its vsock takes /.*/none, the module vhost_vsock")
+            with mock.patch.object(base, "VHOST_VSOCK", self.dir):
+                self.assertIsNone(one.missing())
 
     def layout(self):
         top = self.path("image")

@@ -7,7 +7,7 @@ import unittest
 from case import Case, main
 from sample import result
 
-from hull_bench import document, plot, results, table
+from hull_bench import bars, document, picture, plot, results, table
 
 
 def several(time="2026-01-01T00:00:00+00:00", scale=1):
@@ -18,6 +18,18 @@ def several(time="2026-01-01T00:00:00+00:00", scale=1):
     made["runs"] += [results.run("kvmtool", 0, values={"cpu_us": 5000}, phases=[results.phase("a \"quoted\" {phase}", 1, 2)]),
                      results.run("kvmtool", 1, failed="no memory")]
     made["runs"] += [results.run("qemu", 0, values={"cpu_us": 100 * n}, x=["VMs", n]) for n in (1, 2, 4)]
+    return made
+
+
+def jobs():
+    """Of two peers, without phases."""
+    made = result("vsock", values=())
+    made["metrics"] = {"to_guest": results.metric('to the "guest"', "MiB/s", "more"),
+                       "to_host": results.metric("to the host", "MiB/s", "more"), "trip_us": results.metric("round trip", "us")}
+    made["peers"] = {"hull-vmm": dict(made["peers"]["qemu"]), "qemu": made["peers"]["qemu"]}
+    made["runs"] = [results.run("hull-vmm", at, values={"to_guest": value, "to_host": 7, "trip_us": 1500})
+                    for at, value in enumerate((10.0, 30.0, 20.0))]
+    made["runs"].append(results.run("qemu", 0, values={"to_guest": 5.0}))
     return made
 
 
@@ -49,10 +61,49 @@ class Report(Case):
             self.assertIn(word, text)
 
     def test_bars(self):
-        script, _ = plot.timeline(several())
+        script, _ = bars.timeline(several())
         # Medians of 5 and 6, and of 10 and 12 ms.
         self.assertIn("0.0 0 0.0 5.5 -0.35 0.35\n", script)
         self.assertIn("5.5 0 5.5 11.0 -0.35 0.35\n", script)
+
+    def test_phases_in_order(self):
+        names = ["started", "init", "ended"]
+        bars.merge(names, ["started", "kernel", "ready", "ended", "gone"])
+        self.assertEqual(names, ["started", "init", "kernel", "ready", "ended", "gone"])
+
+    def test_medians_side_by_side(self):
+        made = jobs()
+        self.assertEqual([name for name, _ in plot.of_one(made)], ["MiB-s", "us"])
+        script, height = bars.medians(made, "MiB/s", "more")
+        for line in ('set label 2 "to the \\"guest\\"" at 0, 0.0 left', 'set label 3 "to the host" at 0, 3.6 left',
+                     "0 1.0 0 20.0 0.5800000000000001 1.42\n", "20.0 1.0 10.0 30.0\n", "30.0 1.0 20\n", "5.0 2.0 5\n"):
+            self.assertIn(line, script)
+        # Of qemu nothing is known but one median, which has no range.
+        self.assertEqual(script.count("$spans"), 2)
+        self.assertIn(f"lc rgb '{picture.colour_of('qemu')}' title \"qemu\"", script)
+        self.assertNotIn("round trip", script)
+        self.assertLess(200, height)
+        script, _ = bars.medians(made, "us", "less")
+        self.assertIn("ms (less is better)", script)
+        self.assertIn("0 1.0 0 1.5 ", script)
+        self.assertIsNone(bars.medians(made, "IOPS", "more"))
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot-nox is not installed")
+    def test_pictures_of_bars(self):
+        out, _ = self.bench("report", "--plots", self.path("plots"), self.keep("a", jobs()))
+        for name in "vsock-MiB-s.svg", "vsock-MiB-s.png", "vsock-us.svg", "vsock-us.png":
+            self.assertIn(self.path("plots/" + name), out)
+        with open(self.path("plots/vsock-MiB-s.svg"), encoding="utf-8") as file:
+            text = file.read()
+        for word in 'to the "guest"', "hull-vmm", "qemu", "MiB/s (more is better)", "commit cccccccccccc":
+            self.assertIn(word, text)
+
+    def test_nothing_to_draw(self):
+        made = jobs()
+        for one in made["runs"]:
+            one.update(values={}, failed="no")
+        _, err = self.bench("report", "--plots", self.path("plots"), self.keep("a", made), code=2)
+        self.assertIn("nothing in these results can be drawn" if shutil.which("gnuplot") else "gnuplot is not installed", err)
 
     def test_lines(self):
         script, _ = plot.along_x(several(), "cpu_us")

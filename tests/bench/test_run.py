@@ -63,6 +63,35 @@ class Run(Case):
         with open(pids, encoding="utf-8") as file:
             self.assertFalse(os.path.exists(f"/proc/{file.read().strip()}"))
 
+    def test_output_is_kept(self):
+        for options in (), ("--mark", "1"):
+            self.measure("sh", "-c", "echo 1; echo error >&2; python3 -c 'print(\"x\" * 100000)'",
+                         options=["--output", self.path("kept"), *options])
+            with open(self.path("kept"), encoding="utf-8") as file:
+                self.assertEqual(file.read(), "1\n" + "x" * 100000 + "\n")
+        self.assertIn("/nonexistent/kept: No such file",
+                      self.measure("true", options=["--output", "/nonexistent/kept"], code=125))
+        if os.path.exists("/dev/full"):
+            self.assertIn("--output: No space left",
+                          self.measure("echo", options=["--output", "/dev/full"], code=125))
+
+    def test_signal_ends_all(self):
+        pids = self.path("pids")
+        running = subprocess.Popen([RUN, self.path("out"), "sh", "-c",
+                                    f"(setsid sleep 100 & echo $! >{pids}); echo $$ >>{pids}; sleep 100"])
+        end = time.monotonic() + 20
+        found = []
+        while len(found) < 2 and time.monotonic() < end:
+            if os.path.exists(pids):
+                with open(pids, encoding="utf-8") as file:
+                    found = file.read().split()
+            time.sleep(0.02)
+        running.terminate()
+        self.assertEqual(running.wait(20), 0)
+        with open(self.path("out"), encoding="utf-8") as file:
+            self.assertTrue(json.load(file)["timeout"])
+        self.assertEqual([pid for pid in found if os.path.exists(f"/proc/{pid}")], [])
+
     def test_timeout_by_a_file(self):
         clock = self.write(self.path("clock"), "100\n")
         ticker = subprocess.Popen(["sh", "-c", f"sleep 1.5; echo 200 >{clock}"])

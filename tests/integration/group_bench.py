@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """hull-bench with the real programs: each boots, is measured, and one that never boots is counted."""
+import glob
 import json
 import os
+import signal
 
 from guest import initramfs
-from harness import LONG_DEADLINE, TOP, WorkDir, check, equal, match, run
+from harness import LONG_DEADLINE, TOP, USER, WorkDir, check, equal, finish, match, needs_root, run, start, wait_for
 
 BENCH = os.path.join(TOP, "bench", "hull-bench")
 
@@ -102,3 +104,108 @@ def test_density():
 
 def found_of(result, peer, metric):
     return next(one["values"][metric] for one in result["runs"] if one["peer"] == peer and metric in one["values"])
+
+
+def left():
+    """Of what hull-bench makes on the host: loop devices, mounts, tap devices, namespaces, files."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounts = [line for line in file if "hull-bench" in line]
+    namespaces = {os.readlink(path) for pid in filter(str.isdigit, os.listdir("/proc"))
+                  for kind in ("net", "mnt") for path in [f"/proc/{pid}/ns/{kind}"] if os.path.lexists(path) and alive(pid)}
+    return {"loop": glob.glob("/sys/block/loop*/loop/backing_file"), "mounts": mounts, "namespaces": len(namespaces),
+            "interfaces": sorted(os.listdir("/sys/class/net")), "files": glob.glob("/dev/shm/*") + glob.glob("/tmp/hull-bench*")}
+
+
+def alive(pid):
+    try:
+        os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return False
+    return True
+
+
+def values_of(result, peer):
+    equal([one["failed"] for one in result["runs"] if one["peer"] == peer], [None], f"runs of {peer}")
+    return next(one["values"] for one in result["runs"] if one["peer"] == peer)
+
+
+def test_block():
+    needs_root()
+    before = left()
+    with WorkDir() as work:
+        said, result = measure(work, "block", "--runs", "1", "--jobs", "randread-1,write-128k", "--ms", "300", "--peers",
+                               "hull-vmm,qemu")
+        equal(result["skipped"], {}, "skipped")
+        for peer in "hull-vmm", "qemu":
+            equal(set(values_of(result, peer)), {"randread-1", "write-128k"}, peer)
+        match("hull-vmm / qemu, 4 KiB random read, depth 1: [0-9.]+, at least 1.00", said.out, "limits")
+    equal(left(), before, "left on the host")
+
+
+def test_net():
+    needs_root()
+    before = left()
+    with WorkDir() as work:
+        said, result = measure(work, "net", "--runs", "1", "--jobs", "to-host-1,to-guest-4", "--mib", "4", "--peers",
+                               "hull-vmm,qemu")
+        equal(result["skipped"], {}, "skipped")
+        for peer in "hull-vmm", "qemu":
+            equal(set(values_of(result, peer)), {"to-host-1", "to-guest-4"}, peer)
+        match("hull-vmm / qemu, 1 stream to the host: [0-9.]+, at least 1.00", said.out, "limits")
+    equal(left(), before, "left on the host")
+
+
+def test_net_without_rights():
+    needs_root()
+    result = run("setpriv", "--reuid", str(USER), "--clear-groups", "--regid", str(USER), BENCH, "net", "--peers", "qemu",
+                 timeout=LONG_DEADLINE)
+    result.expect_error(2, "a network namespace of its own: Operation not permitted: a tap device takes root", by="hull-bench")
+
+
+def test_vsock():
+    needs_root()
+    before = left()
+    with WorkDir() as work:
+        said, result = measure(work, "vsock", "--runs", "1", "--warmup", "0", "--mib", "1", "--trips", "20", "--peers",
+                               "hull-vmm,qemu")
+        equal(result["skipped"], {}, "skipped")
+        for peer in "hull-vmm", "qemu":
+            equal(set(values_of(result, peer)), {"to_guest", "to_host", "round_trip_us"}, peer)
+        match("hull-vmm / qemu, round trip: [0-9.]+, limit 1.50", said.out, "limits")
+    equal(left(), before, "left on the host")
+
+
+def test_system_calls():
+    needs_root()
+    with WorkDir() as work:
+        said, result = measure(work, "vsock", "--runs", "1", "--warmup", "0", "--mib", "1", "--trips", "20", "--peers",
+                               "hull-vmm", "--calls", code=0)
+        equal(len(result["runs"]), 2, "runs")
+        values = result["runs"][1]["values"]
+        # A round trip is at the least a message in, one out, and the wait for it.
+        check(3 <= values["round_trip_calls"] < 100 and values["to_host_calls"] > 1, "system calls:", values)
+        match("hull-vmm, echo: system calls [0-9.]+: .*epoll_wait", said.err, "stderr")
+
+
+def test_signal_leaves_nothing():
+    needs_root()
+    before = left()
+    for command in ("block", "--ms", "60000"), ("net",), ("vsock", "--mib", "10000"):
+        running = start(BENCH, *command, "--peers", "hull-vmm")
+        wait_for(lambda: running.poll() is not None or guests(), f"a guest of {command[0]}")
+        running.send_signal(signal.SIGTERM)
+        finish(running).expect(128 + signal.SIGTERM, b"", b"")
+        equal(guests(), [], "guests")
+        equal(left(), before, f"left on the host by {command[0]}")
+
+
+def guests():
+    return [name for name in filter(str.isdigit, os.listdir("/proc")) if comm(name) == "hull-vmm"]
+
+
+def comm(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return None

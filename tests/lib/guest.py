@@ -8,7 +8,7 @@ import subprocess
 from harness import DEADLINE, KERNEL, STAGE, TOP, VMM, Result, Skip, check, finish, match, short, start
 
 PROBE = os.path.join(TOP, "build", "release", "tests", "guest", "probe-init")
-SHELL_INIT = os.path.join(TOP, "build", "release", "tests", "guest", "shell-init")
+SHELL_INIT = os.path.join(STAGE, "lib", "hull", "bench", "bench-shell-init")
 VSOCK_INIT = os.path.join(TOP, "build", "release", "tests", "guest", "vsock-init")
 CMDLINE = "console=ttyS0 quiet panic=-1"
 

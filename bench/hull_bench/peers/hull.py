@@ -84,6 +84,7 @@ class HullVmm(Peer):
         return (self.events[1],)
 
     def clean(self):
+        super().clean()
         for fd in self.events or ():
             os.close(fd)
         self.events = None
@@ -91,7 +92,7 @@ class HullVmm(Peer):
     def command(self, *words):
         setup = self.setup
         argv = [self.program(), "--kernel", setup.kernel, "--initrd", setup.initrd, "--memory", f"{setup.memory_mib}M",
-                "--cpus", str(setup.cpus), "--serial", "stdio", "--cmdline", setup.cmdline(*words)]
+                "--cpus", str(setup.cpus), "--serial", "stdio", "--cmdline", setup.cmdline(*words), *self.device_args()]
         if "timer" in words:
             with open(self.path("log"), "w", encoding="utf-8"):
                 pass
@@ -102,6 +103,15 @@ class HullVmm(Peer):
 
     def api_command(self, sock):
         return [self.program(), "--api-sock", sock, *more_options()]
+
+    def disk(self, disk, number):
+        return ["--disk", disk.path + ",ro" * disk.readonly + ",direct" * disk.direct + properties(disk)]
+
+    def nic(self, nic, number):
+        return ["--net", f"tap={nic.tap}{properties(nic)}"]
+
+    def vsock(self, vsock, number):
+        return ["--vsock", f"cid=3,uds={self.vsock_path()}"]
 
     def phases(self, found):
         try:
@@ -114,6 +124,10 @@ class HullVmm(Peer):
 
     def is_guest_memory(self, mapping):
         return "nr" in mapping["flags"] or super().is_guest_memory(mapping)
+
+
+def properties(device):
+    return "," + device.properties if device.properties else ""
 
 
 # hull-vmm's names, as `hull run --timing` has them.

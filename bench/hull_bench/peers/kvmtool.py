@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kvmtool, whose program is called lkvm; from its documentation, as Debian 12 has no package of it."""
+from ..devices import Nic
 from .base import Peer
 
 
 class Kvmtool(Peer):
     name, programs = "kvmtool", ("lkvm", "lkvm-static", "vm")
+    vhost = True
 
     def missing(self):
         return super().missing() or \
@@ -18,5 +20,15 @@ class Kvmtool(Peer):
         setup = self.setup
         # Without --name it takes one of its process ID; reset is what ends it.
         return [self.program(), "run", "--kernel", setup.bzimage, "--initrd", setup.initrd, "--mem",
-                str(setup.memory_mib), "--cpus", str(setup.cpus), "--console", "serial", "--network", "mode=none",
+                str(setup.memory_mib), "--cpus", str(setup.cpus), "--console", "serial",
+                *([] if self.devices(Nic) else ["--network", "mode=none"]), *self.device_args(),
                 "--params", setup.cmdline("reboot=k", "reset", *words)]
+
+    def disk(self, disk, number):
+        return ["--disk", disk.path + ",ro" * disk.readonly + ",direct" * disk.direct]
+
+    def nic(self, nic, number):
+        return ["--network", f"mode=tap,tapif={nic.tap}"]
+
+    def vsock(self, vsock, number):
+        return ["--vsock", str(vsock.cid)]
