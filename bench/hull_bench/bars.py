@@ -3,7 +3,7 @@
 import statistics
 
 from . import machine, results, table
-from .picture import INK, colour_of, head, quoted
+from .picture import INK, colour_of, head, quoted, scale_of
 
 # Neighbours are told apart.
 PHASE_COLOURS = ("#1f77b4", "#aec7e8", "#ff7f0e", "#ffbb78", "#2ca02c", "#98df8a", "#d62728", "#ff9896", "#9467bd",
@@ -29,8 +29,8 @@ def timeline(result):
     bars = {peer: bar for peer, bar in bars.items() if bar}
     if not bars:
         return None
-    height = AROUND + max(THICK * len(bars), KEY_LINE * len(names))
-    lines = head(f"{result['command']}: phases until all processes have ended, medians", result,
+    height = AROUND + max(THICK * len(bars), KEY_LINE * (len(names) + 2))
+    lines = head(f"{result['command']}: phases, medians", result,
                  "millions of instructions since exec" if icount else "ms since exec")
     lines += ["set xrange [0:*]", f"set yrange [{max(len(bars), (height - AROUND) / THICK / 1.2) - 0.4}:-0.6]",
               "set key maxcols 1 title 'up to' left", "set style fill solid 1 border rgb 'white'",
@@ -88,7 +88,7 @@ def medians(result, unit, better):
             groups[metric["label"]] = found
     if not groups:
         return None
-    scale, shown = (1000, "ms") if unit == "us" else (1, unit)
+    scale, shown = scale_of(unit, [value for found in groups.values() for values in found.values() for value in values])
     lines = head(f"{result['command']}: medians" + (f", {shown}" if shown else ""), result,
                  f"{shown} ({better} is better)".strip())
     lines += ["set lmargin 2", "unset ytics", "unset ylabel", "set border 1", "set style fill solid 1 noborder", "unset grid",

@@ -10,7 +10,7 @@ from .fault import Fault
 
 FORMATS = {"svg": 'svg noenhanced size {w},{h} dynamic font "sans,12" background "white"',
            "png": 'pngcairo noenhanced size {w},{h} font "sans,10" background "white"'}
-WIDTH = 1000
+WIDTH, LARGE_KIB = 1000, 8192
 # Told apart by the colour-blind, too.
 PEER_COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#7f7f7f", "#3f3f3f")
 INK, PALE = "#404040", "#dcdcdc"
@@ -54,6 +54,15 @@ def write(folder, name, script, height):
             raise Fault(f"{path}: gnuplot failed: {done.stdout.decode(errors='replace').strip().splitlines()[-1:]}")
         made.append(path)
     return made
+
+
+def scale_of(unit, values):
+    """(by what to divide, what it is then) of numbers that are to be read at a glance."""
+    if unit == "us":
+        return 1000, "ms"
+    if unit == "KiB" and max(values) >= LARGE_KIB:
+        return 1024, "MiB"
+    return 1, unit
 
 
 def quoted_path(path):

@@ -6,7 +6,7 @@ import statistics
 
 from . import bars, picture, results
 from .fault import Fault
-from .picture import colour_of, head, quoted
+from .picture import colour_of, head, quoted, scale_of
 
 
 def draw(drawn, folder):
@@ -49,28 +49,17 @@ def of_one(result):
             yield name, found
 
 
-def line_plot(title, result, xlabel, ylabel, lines, labels):
+def line_plot(result, metric, xlabel, lines, labels):
     """lines: {peer: [(x, y)]}; labels: {x: text}."""
-    script = head(title, result, xlabel, ylabel)
+    scale, unit = scale_of(metric["unit"], [y for points in lines.values() for _, y in points])
+    script = head(f"{result['command']}: {metric['label']}", result, xlabel, unit or "number")
     script += ["set lmargin 12", "set yrange [0:*]", "set offsets graph 0.05, graph 0.05, graph 0.1, 0",
                "set xtics (" + ", ".join(f"{quoted(label)} {at}" for at, label in labels.items()) + ")"]
     plots = []
     for number, (peer, points) in enumerate(lines.items()):
-        script += [f"$line{number} << EOD", *(f"{x} {y}" for x, y in points), "EOD"]
+        script += [f"$line{number} << EOD", *(f"{x} {y / scale}" for x, y in points), "EOD"]
         plots.append(f"$line{number} with linespoints lw 2.5 pt 7 ps 1.1 lc rgb '{colour_of(peer)}' title {quoted(peer)}")
     return bars.script(script, plots), 500
-
-
-def scaled(value, unit):
-    return value / 1000 if unit == "us" else value
-
-
-def unit_of(metric):
-    return {"us": "ms", "": "number"}.get(metric["unit"], metric["unit"])
-
-
-def title_of(result, metric):
-    return f"{result['command']}: {metric['label']}"
 
 
 def along_x(result, name):
@@ -82,13 +71,13 @@ def along_x(result, name):
         for x in places:
             values = results.series(result, name, peer, x)
             if values:
-                points.append((x[1], scaled(statistics.median(values.values()), metric["unit"])))
+                points.append((x[1], statistics.median(values.values())))
         if len(points) > 1:
             lines[peer] = sorted(points)
     if not lines:
         return None
     labels = {x: f"{x:g}" for points in lines.values() for x, _ in points}
-    return line_plot(title_of(result, metric), result, places[0][0], unit_of(metric), lines, labels)
+    return line_plot(result, metric, places[0][0], lines, labels)
 
 
 def along_results(same, name):
@@ -100,10 +89,10 @@ def along_results(same, name):
         for at, result in enumerate(same):
             values = results.series(result, name, peer)
             if values:
-                points.append((at, scaled(statistics.median(values.values()), metric["unit"])))
+                points.append((at, statistics.median(values.values())))
         if len(points) > 1:
             lines[peer] = points
     if not lines:
         return None
     labels = {at: (result["machine"].get("commit") or result["time"])[:8] for at, result in enumerate(same)}
-    return line_plot(title_of(same[0], metric), same[0], "result", unit_of(metric), lines, labels)
+    return line_plot(same[0], metric, "result", lines, labels)

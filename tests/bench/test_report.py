@@ -98,6 +98,11 @@ class Report(Case):
         for word in 'to the "guest"', "hull-vmm", "qemu", "MiB/s (more is better)", "commit cccccccccccc":
             self.assertIn(word, text)
 
+    def test_units(self):
+        self.assertEqual([picture.scale_of(unit, (3, 20000)) for unit in ("us", "KiB", "IOPS", "")],
+                         [(1000, "ms"), (1024, "MiB"), (1, "IOPS"), (1, "")])
+        self.assertEqual(picture.scale_of("KiB", (3, 8000)), (1, "KiB"))
+
     def test_nothing_to_draw(self):
         made = jobs()
         for one in made["runs"]:
