@@ -2,6 +2,8 @@
 """Types of command line arguments."""
 import argparse
 
+from . import process
+
 
 def positive(text):
     value = int(text)
@@ -15,6 +17,12 @@ def natural(text):
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text}: less than 0")
     return value
+
+
+def cpus(text):
+    """A list of CPUs, which stays as it is written."""
+    process.cpu_list(text)
+    return text
 
 
 def some_of(names):

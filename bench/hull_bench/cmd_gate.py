@@ -2,23 +2,25 @@
 """hull-bench gate: compares instruction counts with those kept in the source tree."""
 import os
 
-from . import cmd_boot, document, emulated, figures, machine, place, results, table
+from . import cmd_api, cmd_boot, cmd_exec, document, emulated, figures, machine, place, results, table
 from .fault import EXIT_MISSED, Fault
 
 NAME = "gate"
 SUMMARY = "Compare instruction counts with those kept in bench/figures.json"
-HELP = """Measures in scripts/kvm-host --icount what hull's own programs do, phase by phase, and compares the medians with
+HELP = """Measures in scripts/kvm-host --icount what hull's own programs do, phase by phase, and compares them with
 the figures kept. What is more than 5 % worse fails, and the phase that grew is named: a phase of its own fails where it
 grew by more than 1 % of the whole, too."""
 # Modules with gate() and GATE_PEERS, see bench/README.md.
-MODULES = (cmd_boot,)
+MODULES = (cmd_boot, cmd_exec, cmd_api)
+# Of a module that doesn't say.
 RUNS, WARMUP = 3, 2
 
 
 def add_arguments(parser):
     parser.add_argument("--update", action="store_true", help="write the figures instead of comparing with them")
     parser.add_argument("--figures", metavar="FILE", help="instead of bench/figures.json")
-    parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--runs", type=int, metavar="N",
+                        help=f"of each command (default: as many as each needs, {RUNS} boots)")
     parser.add_argument("--result", metavar="FILE", action="append",
                         help="a result made with --icount, instead of a measurement (repeatable)")
 
@@ -58,8 +60,10 @@ def measured(args):
             yield known[result["command"]], result
         return
     for module in MODULES:
-        result = emulated.rerun([module.NAME, "--peers", module.GATE_PEERS, "--runs", str(args.runs), "--warmup",
-                                 str(WARMUP)], icount=True, modules=getattr(module, "MODULES", ""), seconds=600)
+        runs = args.runs or getattr(module, "GATE_RUNS", RUNS)
+        result = emulated.rerun([module.NAME, "--peers", module.GATE_PEERS, "--runs", str(runs), "--warmup",
+                                 str(getattr(module, "GATE_WARMUP", WARMUP)), *getattr(module, "GATE_OPTIONS", ())],
+                                icount=True, modules=getattr(module, "MODULES", ""), seconds=600)
         for line in table.phase_lines(result):
             print(line)
         yield module, result

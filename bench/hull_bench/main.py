@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-from . import arguments, cmd_block, cmd_boot, cmd_gate, cmd_memory, cmd_net, cmd_peers, cmd_report, cmd_vsock, document, \
-    emulated, limits, results, signals, table
+from . import arguments, cmd_api, cmd_block, cmd_boot, cmd_density, cmd_exec, cmd_gate, cmd_memory, cmd_net, cmd_peers, \
+    cmd_report, cmd_vsock, document, emulated, limits, results, signals, table
 from .fault import EXIT_FAULT, EXIT_MISSED, Fault
 from .session import Session
 
-COMMANDS = {module.NAME: module for module in (cmd_boot, cmd_memory, cmd_block, cmd_net, cmd_vsock, cmd_report, cmd_gate,
-                                           cmd_peers)}
+COMMANDS = {module.NAME: module for module in (cmd_boot, cmd_memory, cmd_density, cmd_exec, cmd_api, cmd_block, cmd_net, cmd_vsock,
+                                           cmd_report, cmd_gate, cmd_peers)}
 
 
 def common_options(parser, module):
@@ -19,7 +19,7 @@ def common_options(parser, module):
     parser.add_argument("--warmup", type=arguments.natural, default=getattr(module, "WARMUP", 2), metavar="N",
                         help="runs before them, whose figures are dropped (default: %(default)s)")
     parser.add_argument("--peers", metavar="A,B...", help="only these; see hull-bench peers")
-    parser.add_argument("--pin", metavar="CPUS", help="run them on these CPUs only, as taskset -c takes them")
+    parser.add_argument("--pin", metavar="CPUS", type=arguments.cpus, help="run them on these CPUs only, as taskset -c takes them")
     parser.add_argument("--timeout", type=arguments.positive, default=getattr(module, "TIMEOUT", 60), metavar="SECONDS",
                         help="end a run then, and count it as failed (default: %(default)s)")
     parser.add_argument("--memory", type=arguments.positive, default=getattr(module, "MEMORY", 128), metavar="MIB",

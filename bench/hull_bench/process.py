@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs commands to measure: to their end by hull-bench-run, or held while something is read of them."""
+import contextlib
 import json
 import os
 import re
@@ -41,6 +42,13 @@ def exit_code(argv, **how):
         raise
 
 
+def interrupt_all():
+    """Tell what other threads run to end, all that it started with it."""
+    for task in os.listdir("/proc/self/task"):
+        for pid in machine.text_of(f"/proc/self/task/{task}/children").split():
+            os.kill(int(pid), signal.SIGTERM)
+
+
 def run(command, work, *, mark=None, timeout=60, pass_fds=(), env=None, cpus=None, output=None):
     """Run a command to the end of all its processes. Return what hull-bench-run says; raise Failed.
 
@@ -74,6 +82,52 @@ def run(command, work, *, mark=None, timeout=60, pass_fds=(), env=None, cpus=Non
 
 def pinned(cpus):
     return ["taskset", "-c", cpus] if cpus else []
+
+
+def cpu_list(text):
+    """The numbers in a list as taskset -c takes it: "0,2-3", "0-6:2"."""
+    found = set()
+    for part in text.split(","):
+        part, _, step = part.partition(":")
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1, int(step or 1)))
+    if not found:
+        raise ValueError(text)
+    return found
+
+
+@contextlib.contextmanager
+def on(cpus):
+    """Children that are started within run on these CPUs, without a taskset that takes its time."""
+    if not cpus:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cpu_list(cpus))
+    except OSError as error:
+        raise Fault(f"--pin {cpus}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def cpu_us(pid):
+    """The CPU time of a process until now: of all its threads, those that have ended too, and of its guest."""
+    try:
+        # What clock_getcpuclockid() gives.
+        return time.clock_gettime_ns(~pid << 3 | 2) / 1000
+    except OSError as error:
+        raise Failed("it has ended") from error
+
+
+def thread_cpu_us(pid):
+    """That of a process's first thread, which must be waiting for something."""
+    words = machine.text_of(f"/proc/{pid}/task/{pid}/schedstat").split()
+    if not words:
+        raise Failed("it has ended")
+    return int(words[0]) / 1000
 
 
 def last_words(work):

@@ -46,8 +46,7 @@ class Session:
                 folder = os.path.join(self.work, "peer-" + name)
                 os.mkdir(folder)
                 self.join(peers.ALL[name](self.guest, folder))
-            if not self.peers:
-                raise Fault("no peer is left: " + "; ".join(f"{name}: {why}" for name, why in self.skipped.items()))
+            self.need_peers()
         except BaseException:
             self.__exit__()
             raise
@@ -71,6 +70,17 @@ class Session:
         self.result["peers"][peer.name] = {"version": peer.version(), "workload": peer.workload,
                                            "command": peer.command("mark")}
 
+    def drop(self, name, why):
+        """One that can't do what this command measures."""
+        del self.peers[name], self.result["peers"][name]
+        self.skipped[name] = why
+        note(f"{name} is skipped: {why}")
+        self.need_peers()
+
+    def need_peers(self):
+        if not self.peers:
+            raise Fault("no peer is left: " + "; ".join(f"{name}: {why}" for name, why in self.skipped.items()))
+
     def add(self, peer, at, **what):
         """A run, unless it is of the warm-up. One that failed there is told: it will fail again."""
         if what.get("failed"):
@@ -78,11 +88,11 @@ class Session:
         if at >= 0:
             self.result["runs"].append(results.run(peer, at, **what))
 
-    def interleave(self, measure, *, runs=None, warmup=None):
-        """measure(peer, round) of each peer in turn; it returns what add() takes, or raises Failed."""
+    def interleave(self, measure, *, runs=None, warmup=None, names=None):
+        """measure(peer, round) of each peer in turn, or of those named; it returns what add() takes, or raises Failed."""
         runs = self.args.runs if runs is None else runs
         warmup = self.args.warmup if warmup is None else warmup
-        for at, name in stats.interleaved(list(self.peers), warmup, runs):
+        for at, name in stats.interleaved(names or list(self.peers), warmup, runs):
             try:
                 what = measure(self.peers[name], at)
             except Failed as failure:

@@ -68,6 +68,15 @@ class Case(unittest.TestCase):
         where = os.path.join(self.stage, name) if "/" in name else os.path.join(self.bin, name)
         return self.write(where, text or GUEST % body, 0o755)
 
+    def fake_monitor(self, name):
+        """fake_monitor.py as a program."""
+        with open(os.path.join(HERE, "fake_monitor.py"), encoding="utf-8") as file:
+            self.program(name, text=file.read())
+
+    def requests(self):
+        with open(self.turns + ".requests", encoding="utf-8") as file:
+            return file.read().splitlines()
+
     def env(self, **changes):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HULL_")}
         return dict(kept, PATH=self.bin, HULL_BENCH_STAGE=self.stage, TURNS=self.turns, **changes)

@@ -70,6 +70,24 @@ class Gate(Case):
         self.write(self.path("figures"), json.dumps(kept))
         self.assertIn("boot other: not measured: FAILED", self.gate(boot(), code=1)[0])
 
+    def test_exec_and_api(self):
+        made = {"exec": dict(boot({"command made": 100, "command started": 1500, "command ended": 1600}), command="exec"),
+                "api": dict(boot(), command="api")}
+        made["api"]["runs"] = [results.run("hull-vmm", at, values={"start_cpu_us": 800, "instance_start_cpu_us": 2000})
+                               for at in range(3)]
+        gate = ["gate", "--figures", self.path("figures")]
+        for name in made:
+            document.write(self.path(name), made[name])
+            gate += ["--result", self.path(name)]
+        self.bench(*gate, "--update")
+        self.bench(*gate)
+        for run in made["api"]["runs"]:
+            run["values"]["instance_start_cpu_us"] = 2200
+        document.write(self.path("api"), made["api"])
+        out, _ = self.bench(*gate, code=1)
+        self.assertIn("exec hull-vmm: 1.60 -> 1.60 M instructions (+0.0 %): ok\n", out)
+        self.assertIn("api hull-vmm: InstanceStart grew: 2.00 -> 2.20 M (+10.0 %)\n", out)
+
     def refused(self, made, words):
         out, err = self.gate(made, code=2)
         self.assertEqual((out, err.count("\n")), ("", 1))

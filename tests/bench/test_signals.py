@@ -52,7 +52,7 @@ class Signals(Case):
         return running.returncode, out, pids
 
     def test_nothing_is_left(self):
-        for command in "boot", "memory":
+        for command in "boot", "memory", "density":
             for number in signal.SIGINT, signal.SIGTERM:
                 if os.path.exists(self.turns + ".pids"):
                     os.unlink(self.turns + ".pids")

@@ -63,6 +63,45 @@ def test_memory():
         check(found_of(result, "hull", "further_pss_kib") > 1 << 10, "each further:", said)
 
 
+def no_failure(result):
+    equal([one["failed"] for one in result["runs"]], [None] * len(result["runs"]), "failed")
+
+
+def test_exec():
+    with WorkDir() as work:
+        said, result = measure(work, "exec", "--runs", "2", "--warmup", "1", "--peers", "hull,crun", "--mib", "2")
+        no_failure(result)
+        for peer in "hull", "crun":
+            for metric in "exec_us", "exec_cpu_us", "stream_mib_s":
+                check(found_of(result, peer, metric) > 0, peer, metric, said)
+        check(found_of(result, "hull", "vsock_mib_s") > 0, "vsock:", said)
+        phases = result["runs"][0]["phases"]
+        equal([phase["phase"] for phase in phases], ["command made", "command started", "command ended"], "phases")
+        cpu = [phase["cpu_us"] for phase in phases]
+        check(0 < cpu[0] and cpu == sorted(cpu), "CPU times:", phases)
+
+
+def test_api():
+    with WorkDir() as work:
+        said, result = measure(work, "api", "--runs", "2", "--warmup", "1", "--requests", "100")
+        equal(list(result["skipped"]), ["firecracker"], "skipped")
+        no_failure(result)
+        for metric in "start_us", "request_us", "connection_us", "configure_us", "instance_start_us":
+            check(found_of(result, "hull-vmm", metric) > 0, metric, said)
+        equal(found_of(result, "hull-vmm", "grown_fds"), 0, "descriptors grown")
+
+
+def test_density():
+    with WorkDir() as work:
+        said, result = measure(work, "density", "--runs", "1", "--warmup", "0", "--at-once", "2", "--max", "2",
+                               "--settle", "0", "--peers", "hull")
+        no_failure(result)
+        check(0 < found_of(result, "hull", "rate") < 1000, "rate:", said)
+        equal(found_of(result, "hull", "started"), 2, "started")
+        check(2 < found_of(result, "hull", "fit") < 1024, "fit:", said)
+        check(found_of(result, "hull", "further_kib") > 1 << 10, "each further:", said)
+
+
 def found_of(result, peer, metric):
     return next(one["values"][metric] for one in result["runs"] if one["peer"] == peer and metric in one["values"])
 

@@ -57,6 +57,14 @@ class Peer:
         and "timer", which monitors that have a boot timer take as theirs, too."""
         raise NotImplementedError
 
+    def container(self, *, timeout, cpus):
+        """A container that waits, see container.py; of CONTAINER's."""
+        raise NotImplementedError
+
+    def api_command(self, sock):
+        """The command line of a monitor that serves Firecracker's API on a socket that it makes there, or None."""
+        del sock
+
     def devices(self, kind):
         """Those of a class, in order."""
         return [device for device in self.setup.devices if isinstance(device, kind)]

@@ -29,6 +29,9 @@ class Firecracker(Peer):
             made["vsock"] = {"guest_cid": 3, "uds_path": self.vsock_path()}
         return made
 
+    def api_command(self, sock):
+        return [self.program(), "--api-sock", sock]
+
     def command(self, *words):
         with open(self.path("config.json"), "w", encoding="utf-8") as file:
             json.dump(self.config(*words), file)

@@ -5,9 +5,14 @@ import os
 import re
 
 from .. import machine
+from ..container import HullContainer
 from ..guest import CONTAINER_READY
 from ..results import phase
 from .base import CONTAINER, Peer
+
+
+def more_options():
+    return os.environ.get("HULL_BENCH_OPTIONS", "").split()
 
 
 class Hull(Peer):
@@ -26,7 +31,14 @@ class Hull(Peer):
             ["echo", CONTAINER_READY]
         options = [] if "hold" in words else ["--timing-file", self.path("timing")]
         return [self.program(), "run", "--memory", f"{self.setup.memory_mib}M", "--cpus", str(self.setup.cpus),
-                *options, *os.environ.get("HULL_BENCH_OPTIONS", "").split(), self.setup.image, *args]
+                *options, *more_options(), self.setup.image, *args]
+
+    def monitor(self, *options):
+        """The command line of a hull-vmm without `hull run`."""
+        return [os.path.join(self.setup.stage, "bin", "hull-vmm"), *options, *more_options()]
+
+    def container(self, *, timeout, cpus, **which):
+        return HullContainer(self, timeout=timeout, cpus=cpus, **which)
 
     def env(self):
         return {"HULL_STORE": self.setup.store}
@@ -87,7 +99,10 @@ class HullVmm(Peer):
             argv += ["--boot-timer", "--log-path", self.path("log"), "--level", "Info"]
         if self.events:
             argv += ["--events-fd", str(self.events[1])]
-        return argv + os.environ.get("HULL_BENCH_OPTIONS", "").split()
+        return argv + more_options()
+
+    def api_command(self, sock):
+        return [self.program(), "--api-sock", sock, *more_options()]
 
     def disk(self, disk, number):
         return ["--disk", disk.path + ",ro" * disk.readonly + ",direct" * disk.direct + properties(disk)]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+from ..container import OciContainer
 from ..guest import CONTAINER_READY
 from .base import CONTAINER, Peer
 
@@ -44,6 +45,9 @@ class OciRuntime(Peer):
         with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as file:
             json.dump(self.config(*args), file)
         return [*self.base(), "run", "--bundle", bundle, self.id]
+
+    def container(self, *, timeout, cpus):
+        return OciContainer(self, timeout=timeout, cpus=cpus)
 
     def clean(self):
         if os.path.exists(os.path.join(self.path("state"), self.id)):
