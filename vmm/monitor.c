@@ -18,14 +18,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 
 /*
- * syscalls: loop: clock_gettime, read; start: madvise, prlimit64, rt_sigaction, rt_sigprocmask,
- * signalfd4
+ * syscalls: loop: clock_gettime, read; start: prlimit64, rt_sigaction, rt_sigprocmask, signalfd4
  */
 
 static void on_signal(struct loop_source *src, uint32_t events)
@@ -139,18 +137,6 @@ static int build(struct monitor *monitor, int *ret_code, struct err *err)
 	return vcpu_create_all(vm, config->cpus, &entry, err);
 }
 
-/* Of the program's code, what the start alone needed is left to the page cache; the rest is mapped
- * again when called. */
-static void drop_start_code(void)
-{
-	extern const uint8_t program_start[] __asm__("__executable_start"),
-		program_etext[] __asm__("etext");
-	uintptr_t from = ((uintptr_t)program_start + 4095) & ~(uintptr_t)4095;
-	uintptr_t to = (uintptr_t)program_etext & ~(uintptr_t)4095;
-
-	(void)madvise((void *)from, to - from, MADV_DONTNEED);
-}
-
 int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 {
 	int r;
@@ -163,7 +149,6 @@ int monitor_start(struct monitor *monitor, int *ret_code, struct err *err)
 		vm_fini(&monitor->vm);
 		return r;
 	}
-	drop_start_code();
 	r = sandbox_enter(&monitor->sandbox, &monitor->config, err);
 	*ret_code = VM_END_ERROR;
 	if (!r) {
