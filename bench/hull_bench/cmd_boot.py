@@ -26,6 +26,8 @@ METRICS = {
 }
 LIMITS = [
     Limit("cpu_us", "hull-vmm", 0.6, over="qemu", mode=ICOUNT),
+    Limit("own_us", "hull-vmm", 0.25, over="qemu", mode=ICOUNT, if_asked=True),
+    Limit("cpu_us", "hull", 100000, mode=ICOUNT),
     Limit("mark_us", "hull-vmm", 1500000, mode=EMULATED),
 ]
 # What the clock says means nothing where it leaps.

@@ -7,9 +7,11 @@ from .table import shown
 
 
 class Limit:
-    """Of a metric's median, or with over: of the ratio to another peer, pair by pair. mode: only there."""
+    """Of a metric's median, or with over: of the ratio to another peer, pair by pair. mode: only there. if_asked: of what is
+    measured only if the command line says so."""
 
-    def __init__(self, metric, peer, value, *, over=None, mode=None, at_least=False, x=None):
+    def __init__(self, metric, peer, value, *, over=None, mode=None, at_least=False, x=None, if_asked=False):
+        self.if_asked = if_asked
         self.metric, self.peer, self.value, self.over = metric, peer, value, over
         self.mode, self.at_least, self.x = mode, at_least, x
 
@@ -21,7 +23,8 @@ class Limit:
 
     def applies(self, result):
         return self.mode in (None, result["machine"]["mode"]) and self.metric in result["metrics"] and \
-            self.peer in result["peers"] and (not self.over or self.over in result["peers"])
+            self.peer in result["peers"] and (not self.over or self.over in result["peers"]) and \
+            (not self.if_asked or any(self.metric in one["values"] for one in result["runs"]))
 
     def words(self, result, figure):
         label = result["metrics"][self.metric]["label"]
