@@ -4,17 +4,23 @@
 
 #include "image/image.h"
 
+#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+struct digest_algorithm;
+
 /*
- * struct digest_state - a digest being computed
- * @ctx:	EVP_MD_CTX, owned; NULL when not started
- * @algorithm:	static string
+ * struct digest_state - a digest being computed; nothing is to be freed
+ * @ctx:	of the algorithm
+ * @algorithm:	static; NULL if it isn't supported
  */
 struct digest_state {
-	void *ctx;
-	const char *algorithm;
+	union {
+		struct sha256_ctx sha256;
+		struct sha512_ctx sha512;
+	} ctx;
+	const struct digest_algorithm *algorithm;
 };
 
 /*
@@ -29,18 +35,17 @@ bool digest_is_valid(const char *text);
 void digest_path(const char *digest, char ret_path[IMAGE_DIGEST_SIZE]);
 
 /*
- * digest_start() - begin to compute a digest by the same algorithm as @like, a valid digest
+ * digest_start() - begin to compute a digest by the same algorithm as @like, of which "algorithm:"
+ * suffices
  *
- * Return: 0 or -ENOMEM. digest_fini() frees; it is harmless on a zeroed state.
+ * By an algorithm that isn't supported, any digest is the empty string, which no digest equals.
  */
-int digest_start(struct digest_state *state, const char *like);
-void digest_fini(struct digest_state *state);
+void digest_start(struct digest_state *state, const char *like);
 
-/* digest_add() - Return: 0 or -ENOMEM. */
-int digest_add(struct digest_state *state, const void *data, size_t n);
+void digest_add(struct digest_state *state, const void *data, size_t n);
 
-/* digest_finish() - the text of the value; the state can only be freed after. */
-int digest_finish(struct digest_state *state, char ret_digest[IMAGE_DIGEST_SIZE]);
+/* digest_finish() - the text of the value; the state is to be started anew after. */
+void digest_finish(struct digest_state *state, char ret_digest[IMAGE_DIGEST_SIZE]);
 
-/* digest_of() - of @n bytes at once, by the algorithm of @like. Return: 0 or -ENOMEM. */
-int digest_of(const char *like, const void *data, size_t n, char ret_digest[IMAGE_DIGEST_SIZE]);
+/* digest_of() - of @n bytes at once, by the algorithm of @like. */
+void digest_of(const char *like, const void *data, size_t n, char ret_digest[IMAGE_DIGEST_SIZE]);

@@ -234,8 +234,7 @@ static int pull_init(struct pull *pull, struct err *err)
 	char digest[IMAGE_DIGEST_SIZE];
 	struct stat st;
 
-	if (digest_of("sha256:", ref->source, strlen(ref->source), digest))
-		return err_set(err, -ENOMEM, "%s: out of memory", pull->name);
+	digest_of("sha256:", ref->source, strlen(ref->source), digest);
 	snprintf(pull->key, sizeof(pull->key), "%s", digest + strlen("sha256:"));
 	if (ref->kind != REFERENCE_ARCHIVE) {
 		snprintf(pull->source, sizeof(pull->source), "%s\n", ref->source);

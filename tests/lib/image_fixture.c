@@ -182,7 +182,7 @@ void layout_blob(const char *dir, const void *data, size_t n, char ret_digest[80
 {
 	char digest[IMAGE_DIGEST_SIZE];
 
-	ck_assert_int_eq(digest_of("sha256:", data, n, digest), 0);
+	digest_of("sha256:", data, n, digest);
 	memcpy(ret_digest, digest, 72);
 	fixture_write(dir, layout_blob_path(digest), data, n);
 }

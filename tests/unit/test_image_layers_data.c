@@ -113,7 +113,7 @@ static void digests_of(char blob[80])
 {
 	char digest[IMAGE_DIGEST_SIZE];
 
-	ck_assert_int_eq(digest_of("sha256:", tar.data, tar.size, digest), 0);
+	digest_of("sha256:", tar.data, tar.size, digest);
 	memcpy(blob, digest, 72);
 }
 
