@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import tarfile
+import threading
 import json
 
 from . import place, tool
@@ -48,11 +49,14 @@ class Guest:
         self.work, self.memory_mib, self.cpus = work, memory_mib, cpus
         self.kernel_source, self.bzimage_source = kernel, bzimage
         self.init, self.devices = "bench-init", []
+        self.making = threading.Lock()
 
     def made(self, name, make):
+        """A file or folder that is made once, whoever asks first."""
         path = os.path.join(self.work, name)
-        if not os.path.exists(path):
-            make(path)
+        with self.making:
+            if not os.path.exists(path):
+                make(path)
         return path
 
     @property

@@ -105,6 +105,8 @@ class Case(unittest.TestCase):
 
     def measure(self, command, *args, code=0, **kw):
         out, err = self.bench(command, "--json", self.path("result.json"), *args, code=code, **kw)
+        if not os.path.getsize(self.path("result.json")):
+            self.fail(f"no result: {out}\n{err}")
         with open(self.path("result.json"), encoding="utf-8") as file:
             return json.load(file), out, err
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """hull-bench density with a hull that is a script."""
+import concurrent.futures
 import os
 import time
 
 from case import Case, main
 
-from hull_bench import cmd_density, process
+from hull_bench import cmd_density, guest, process
 
 HULL = """#!/bin/sh
 case "$*" in --version) echo "hull 1.2.3"; exit 0 ;; esac
@@ -66,6 +67,18 @@ class Density(Case):
         self.assertEqual(cmd_density.fitting({1: 30}, 100, 1), {"started": 1})
         # Where noise is all there is, nothing can be said.
         self.assertNotIn("fit", cmd_density.fitting({1: 30, 4: 20}, 100, 4))
+
+    def test_what_all_need_is_made_once(self):
+        setup, made = guest.Guest(self.path("")), []
+
+        def make(path):
+            made.append(path)
+            time.sleep(0.05)
+            os.mkdir(path)
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            paths = list(pool.map(lambda _: setup.made("store", make), range(4)))
+        self.assertEqual((set(paths), len(made)), ({self.path("store")}, 1))
 
     def test_one_that_never_starts(self):
         self.program("bin/hull", text=HULL.replace("sleep 0.3", "sleep 1000").replace("exec sleep 1000", "exit 3"))
