@@ -22,10 +22,12 @@ METRICS = {
     "proportional_kib": results.metric("proportional beyond guest RAM", "KiB"),
     "available_kib": results.metric("available memory of the host that went, each", "KiB"),
     "pss_kib": results.metric("proportional memory with guest RAM, each", "KiB"),
+    "private_each_kib": results.metric("private beyond guest RAM, each", "KiB"),
     "further_available_kib": results.metric("available memory that went, each further", "KiB"),
     "further_pss_kib": results.metric("proportional memory, each further", "KiB"),
 }
 LIMITS = [Limit("resident_kib", "hull-vmm", 2048), Limit("private_kib", "hull-vmm", 1536),
+          Limit("private_each_kib", "hull-vmm", 1024, x=["VMs", 2], if_asked=True),
           Limit("further_available_kib", "hull", 14336, if_asked=True)]
 PEERS = ["hull", "hull-vmm", "qemu", "crun"]
 # Until the guest has done what it still does after its mark, and the host has given back what the start took.
@@ -92,17 +94,19 @@ def several(session, name, at):
             one, running = held(session, peer, number)
             stack.callback(one.clean)
             try:
-                runs.append(stack.enter_context(running))
+                runs.append((stack.enter_context(running), one))
             except process.Failed as failure:
                 session.add(name, at, failed=f"number {number}: {failure}", x=["VMs", number])
                 return
             if number in session.args.count:
                 time.sleep(SETTLE_S)
-                pss = smaps.proportional_kib(pid for run in runs for pid in run.pids())
+                pss = smaps.proportional_kib(pid for run, _ in runs for pid in run.pids())
+                private = sum(smaps.beyond_guest(run.pids(), each.is_guest_memory)["private_kib"] for run, each in runs)
                 seen[number] = (before - smaps.available_kib(), pss)
                 note(f"{name}: {number} at once: {seen[number][0] // number} KiB of available memory each")
                 session.add(name, at, x=["VMs", number],
-                            values={"available_kib": seen[number][0] / number, "pss_kib": pss / number})
+                            values={"available_kib": seen[number][0] / number, "pss_kib": pss / number,
+                                    "private_each_kib": private / number})
     if len(seen) > 1:
         first, last = min(seen), max(seen)
         further = [(seen[last][which] - seen[first][which]) / (last - first) for which in (0, 1)]

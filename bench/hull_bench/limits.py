@@ -24,7 +24,7 @@ class Limit:
     def applies(self, result):
         return self.mode in (None, result["machine"]["mode"]) and self.metric in result["metrics"] and \
             self.peer in result["peers"] and (not self.over or self.over in result["peers"]) and \
-            (not self.if_asked or any(self.metric in one["values"] for one in result["runs"]))
+            (not self.if_asked or any(self.metric in one["values"] and one["x"] == self.x for one in result["runs"]))
 
     def words(self, result, figure):
         label = result["metrics"][self.metric]["label"]

@@ -43,6 +43,7 @@ class Limits(unittest.TestCase):
     def test_what_was_not_asked_for(self):
         limit = Limit("size", "ours", 5, if_asked=True)
         self.check(limit, [("ours", 0, {"other": 9})])
+        self.check(Limit("size", "ours", 5, if_asked=True, x=["VMs", 2]), [("ours", 0, {"size": 9})])
         self.check(limit, [("ours", 0, {"size": 9})], "ours, size: 9.00 KiB, limit 5.00 KiB: MISSED")
 
 
