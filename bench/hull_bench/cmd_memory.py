@@ -11,9 +11,9 @@ from .session import note
 NAME = "memory"
 SUMMARY = "Memory of a monitor beyond guest RAM, and of each further VM"
 HELP = """Starts guests that wait once they have booted, and containers that sleep, and looks at their processes. One
-alone: memory beyond the guest's RAM. Several alike at once: by how much the host's available memory fell, and the
-proportional memory of all their processes, guest RAM included, each divided by their number; and what each further
-one costs, from the first to the last."""
+alone: memory beyond the guest's RAM. Several alike at once: by how much the host's available memory fell, the
+proportional memory of all their processes, guest RAM included, and what is private to them beyond it, each divided by
+their number; and what each further one costs, from the first to the last."""
 RUNS, WARMUP = 1, 1
 METRICS = {
     "resident_kib": results.metric("resident beyond guest RAM", "KiB"),
