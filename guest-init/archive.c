@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "guest-init/child.h"
+#include "guest-init/container.h"
 #include "guest-init/descriptors.h"
 #include "guest-init/jobs.h"
 #include "guest-init/pack.h"
@@ -38,8 +39,9 @@ static int archive_do(
 	if (r < 0)
 		return r;
 	stream[0] = r;
-	if (setns(jobs->container->pidfd, CLONE_NEWNS) < 0)
-		return err_errno(err, errno, "joining the container");
+	r = container_join(jobs->container, CLONE_NEWNS, err);
+	if (r < 0)
+		return r;
 	r = descriptors_keep(stream, *channel, stream);
 	if (r < 0)
 		return err_errno(err, -r, "descriptors");

@@ -2,9 +2,12 @@
 // The container as PID 1 sees it.
 #include "guest-init/container.h"
 
+#include "base/err.h"
 #include "guest-init/reaper.h"
 
+#include <errno.h>
 #include <linux/sched.h>
+#include <sched.h>
 
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)
 
@@ -17,4 +20,13 @@ int container_start(const struct agent_spec *spec, const int stdio[3], int cgrou
 	if (pid == 0)
 		reaper_run(spec, stdio, channel, cgroup_fd >= 0);
 	return pid < 0 ? pid : 0;
+}
+
+int container_join(const struct child *container, int namespaces, struct err *err)
+{
+	if (setns(container->pidfd, namespaces) == 0)
+		return 0;
+	if (errno == ESRCH)
+		return err_set(err, -ESRCH, "container: it has ended");
+	return err_errno(err, errno, "joining the container");
 }

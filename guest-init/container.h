@@ -35,3 +35,10 @@
  */
 int container_start(const struct agent_spec *spec, const int stdio[3], int cgroup_fd,
 	struct child *ret, struct err *err);
+
+/*
+ * container_join() - enter these namespaces of the container (CLONE_NEWNS and the like)
+ *
+ * Return: 0 or -errno; -ESRCH when it has ended, of which a caller may learn here first.
+ */
+int container_join(const struct child *container, int namespaces, struct err *err);

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "guest-init/child.h"
 #include "guest-init/command.h"
+#include "guest-init/container.h"
 #include "guest-init/descriptors.h"
 #include "guest-init/env.h"
 #include "guest-init/jobs.h"
@@ -61,14 +62,12 @@ static noreturn void exec_run(
 	struct report report;
 	struct err err;
 	enum agent_exit code = AGENT_EXIT_ERROR;
-	int joined = setns(container->pidfd, join) < 0 ? errno : 0;
+	int joined = container_join(container, join, &err);
 
 	/* Without the channel nothing can be told; PID 1 sees this process end. */
 	if (descriptors_keep(exec->process.streams.child, channel, command.stdio) < 0)
 		_exit(AGENT_EXIT_ERROR);
-	if (joined)
-		err_errno(&err, joined, "joining the container");
-	else if (exec_prepare(&command, &user, spec, &err) == 0)
+	if (joined == 0 && exec_prepare(&command, &user, spec, &err) == 0)
 		code = command_exec(&command, &err);
 	report_failed(&report, code, err.msg);
 	report_send(FD_CHANNEL, &report, -1);
@@ -80,13 +79,16 @@ static int exec_clone(struct exec *exec, const struct jobs *jobs, struct err *er
 {
 	int CLEANUP_FD own = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	int join = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
-	int channel;
+	int channel, r;
 	pid_t pid;
 
 	if (jobs->cgroup_fd >= 0)
 		join |= CLONE_NEWCGROUP;
-	if (own < 0 || setns(jobs->container->pidfd, CLONE_NEWPID) < 0)
-		return err_errno(err, errno, "joining the container's processes");
+	if (own < 0)
+		return err_errno(err, errno, "PID 1");
+	r = container_join(jobs->container, CLONE_NEWPID, err);
+	if (r < 0)
+		return r;
 	pid = child_clone(&exec->child, 0, jobs->cgroup_fd, &channel, err);
 	if (pid == 0)
 		exec_run(exec, jobs->container, join, channel);
