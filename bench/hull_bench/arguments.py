@@ -5,17 +5,24 @@ import argparse
 from . import process
 
 
+# What C programs take, too.
+MOST = (1 << 31) - 1
+
+
 def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: less than 1")
-    return value
+    return between(text, 1)
 
 
 def natural(text):
+    return between(text, 0)
+
+
+def between(text, least):
     value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text}: less than 0")
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text}: less than {least}")
+    if value > MOST:
+        raise argparse.ArgumentTypeError(f"{text}: more than {MOST}")
     return value
 
 

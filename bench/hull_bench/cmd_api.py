@@ -4,8 +4,7 @@ import os
 import statistics
 import time
 
-from . import api, place, process, results
-from .fault import Fault
+from . import api, arguments, place, process, results
 from .limits import Limit
 from .machine import ICOUNT, NATIVE, text_of
 from .process import Failed
@@ -52,15 +51,13 @@ SETTLE_S = 0.05
 
 
 def add_arguments(parser):
-    parser.add_argument("--requests", type=int, default=1000, metavar="N",
+    parser.add_argument("--requests", type=arguments.positive, default=1000, metavar="N",
                         help="on one connection, and connections, in each run (default: %(default)s)")
     parser.add_argument("--no-vm", action="store_true", help="without the start of a guest, which needs KVM")
 
 
 def measure(session):
     icount = session.result["machine"]["mode"] == ICOUNT
-    if session.args.requests < 1:
-        raise Fault(f"--requests {session.args.requests}: less than 1")
     for name, peer in list(session.peers.items()):
         if peer.api_command("") is None:
             session.drop(name, "it has no API of this kind")

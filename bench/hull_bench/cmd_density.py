@@ -6,7 +6,7 @@ import os
 import re
 import time
 
-from . import machine, process, results, smaps
+from . import arguments, machine, process, results, smaps
 from .cmd_memory import SETTLE_S, held, settled_kib
 from .session import note
 
@@ -61,7 +61,7 @@ def add_arguments(parser):
                         help="idle ones at most, or 0 for none (default: %(default)s)")
     parser.add_argument("--budget", default=1024, metavar="MIB", type=budget,
                         help="the memory that they may take of the host (default: %(default)s)")
-    parser.add_argument("--settle", type=int, default=20, metavar="SECONDS",
+    parser.add_argument("--settle", type=arguments.natural, default=20, metavar="SECONDS",
                         help="wait at most so long, before, for the host's memory to stay what it is (default: 20)")
 
 

@@ -2,7 +2,7 @@
 """hull-bench gate: compares instruction counts with those kept in the source tree."""
 import os
 
-from . import cmd_api, cmd_boot, cmd_exec, document, emulated, figures, machine, place, results, table
+from . import arguments, cmd_api, cmd_boot, cmd_exec, document, emulated, figures, machine, place, results, table
 from .fault import EXIT_MISSED, Fault
 
 NAME = "gate"
@@ -19,7 +19,7 @@ RUNS, WARMUP = 3, 2
 def add_arguments(parser):
     parser.add_argument("--update", action="store_true", help="write the figures instead of comparing with them")
     parser.add_argument("--figures", metavar="FILE", help="instead of bench/figures.json")
-    parser.add_argument("--runs", type=int, metavar="N",
+    parser.add_argument("--runs", type=arguments.positive, metavar="N",
                         help=f"of each command (default: as many as each needs, {RUNS} boots)")
     parser.add_argument("--result", metavar="FILE", action="append",
                         help="a result made with --icount, instead of a measurement (repeatable)")

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 
-from . import process, results, smaps
+from . import arguments, process, results, smaps
 from .limits import Limit
 from .session import note
 
@@ -37,15 +37,12 @@ SETTLE_S, SETTLED_KIB = 1.0, 128
 def add_arguments(parser):
     parser.add_argument("--count", default="1,2,4,8", metavar="N,N...", type=counts,
                         help="how many alike at once, or 0 for none (default: 1,2,4,8)")
-    parser.add_argument("--settle", type=int, default=20, metavar="SECONDS",
+    parser.add_argument("--settle", type=arguments.natural, default=20, metavar="SECONDS",
                         help="wait at most so long, before, for the host's memory to stay what it is (default: 20)")
 
 
 def counts(text):
-    values = sorted({int(word) for word in text.split(",")} - {0})
-    if any(value < 0 for value in values):
-        raise ValueError(text)
-    return values
+    return sorted({arguments.natural(word) for word in text.split(",")} - {0})
 
 
 def measure(session):

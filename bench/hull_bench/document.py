@@ -21,5 +21,5 @@ def read(path, hint=""):
             return json.load(file)
     except OSError as error:
         raise Fault(f"{path}: {error.strerror}{hint}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Fault(f"{path}: not JSON: {error}") from error

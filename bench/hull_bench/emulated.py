@@ -20,7 +20,8 @@ def rerun(arguments, *, icount, modules="", seconds=900, more_env=None):
     os.makedirs(bench, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=bench) as shared:
         out = os.path.join(shared, "result.json")
-        command = [os.path.join(top, "scripts", "kvm-host"), "--icount" if icount else "--emulate", "--share", shared,
+        # Told to end by the kernel where this is killed.
+        command = ["setpriv", "--pdeathsig", "TERM", os.path.join(top, "scripts", "kvm-host"), "--icount" if icount else "--emulate", "--share", shared,
                    "--timeout", str(seconds)]
         if modules:
             command += ["--modules", modules]

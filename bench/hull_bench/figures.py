@@ -9,11 +9,12 @@
 A figure is the CPU time of a phase of the counting machine, whose microseconds are thousands of instructions.
 """
 
-from . import document, machine, table
+from . import document, machine, schema, table
 from .fault import Fault
 
 SCHEMA, VERSION = "hull-bench-figures", 1
 TOTAL = "total"
+FILE = {"fingerprint": str, "machine": str, "figures": schema.Each(schema.Each(schema.number))}
 # More than 5 % worse fails; of a phase only what matters for the whole: small ones vary by more.
 LIMIT, SHARE = 0.05, 0.01
 
@@ -36,8 +37,11 @@ def new(described, figures):
 def read(path):
     made = document.read(path, " (hull-bench gate --update makes it)")
     if not isinstance(made, dict) or made.get("schema") != SCHEMA or made.get("version") != VERSION or \
-            not isinstance(made.get("figures"), dict):
+            schema.wrong(made, FILE) is not None:
         raise Fault(f"{path}: not figures of version {VERSION} of hull-bench")
+    for name, phases in made["figures"].items():
+        if phases.get(TOTAL, 0) <= 0:
+            raise Fault(f"{path}: {name} has no {TOTAL}")
     return made
 
 

@@ -62,14 +62,14 @@ class Guest:
     @property
     def kernel(self):
         source = self.kernel_source or place.installed("lib", "hull", "vmlinux")
-        return self.made("vmlinux", lambda path: shutil.copy(source, path))
+        return self.made("vmlinux", lambda path: copy_of(source, path))
 
     @property
     def bzimage(self):
         """The same kernel for monitors that boot no ELF, or None."""
         if not self.bzimage_source:
             return None
-        return self.made("bzImage", lambda path: shutil.copy(self.bzimage_source, path))
+        return self.made("bzImage", lambda path: copy_of(self.bzimage_source, path))
 
     @property
     def initrd(self):
@@ -110,6 +110,13 @@ class Guest:
         return self.made("rootfs", lambda path: unpack(self.image, path))
 
 
+def copy_of(source, path):
+    try:
+        shutil.copy(source, path)
+    except OSError as error:
+        raise Fault(f"{source}: cannot be copied to {path}: {error.strerror}") from error
+
+
 def tools():
     """The file system of the image of tools, which has a shell, fio and iperf3."""
     told = os.environ.get(TOOLS_VARIABLE)
@@ -127,6 +134,13 @@ def tools():
 
 
 def unpack(layout, path):
+    try:
+        unpack_layers(layout, path)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, tarfile.TarError) as error:
+        raise Fault(f"{layout} can't be unpacked: {error}") from error
+
+
+def unpack_layers(layout, path):
     def blob(descriptor):
         return os.path.join(layout, "blobs", *descriptor["digest"].split(":"))
 

@@ -24,7 +24,8 @@ def need_gnuplot():
 
 
 def quoted(text):
-    return '"' + re.sub(r'([\\"])', r"\\\1", str(text)) + '"'
+    """For gnuplot, which would run what is between backquotes, and ends a command with the line."""
+    return '"' + re.sub(r'([\\"`])', r"\\\1", re.sub(r"[\x00-\x1f\x7f]+", " ", str(text))) + '"'
 
 
 def colour_of(peer):

@@ -18,6 +18,8 @@ REAL_CLOCK = "/sys/class/rtc/rtc0/since_epoch"
 TICK_S = 0.5
 # How long a program that is told to end may take to end what it started.
 END_S = 20
+# More than any kernel has.
+CPUS_MOST = 1 << 16
 
 
 class Failed(Exception):
@@ -90,6 +92,8 @@ def cpu_list(text):
     for part in text.split(","):
         part, _, step = part.partition(":")
         first, _, last = part.partition("-")
+        if int(last or first) >= CPUS_MOST:
+            raise ValueError(text)
         found.update(range(int(first), int(last or first) + 1, int(step or 1)))
     if not found:
         raise ValueError(text)

@@ -17,19 +17,30 @@
 A run that failed is there without values, and is counted. Peers of the same workload are compared.
 """
 import datetime
+import os
+import re
 
-from . import document
+from . import document, machine, schema
 from .fault import Fault
+from .schema import Each, Maybe
 
 SCHEMA, VERSION = "hull-bench", 1
-MEMBERS = {"command": str, "arguments": list, "time": str, "machine": dict, "metrics": dict, "peers": dict,
-           "skipped": dict, "exits": dict, "runs": list}
+# Commands and metrics, of which names of files are made.
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
+MACHINE = {"mode": {machine.NATIVE, machine.EMULATED, machine.ICOUNT}, "cpu": str, "cpus": schema.count,
+           "memory_mib": schema.count, "kernel": str, "fingerprint": str}
+RUN = {"peer": str, "round": schema.count, "failed": Maybe(str), "values": Each(Maybe(schema.number)),
+       "phases": [{"phase": str, "at_us": schema.number, "cpu_us": Maybe(schema.number)}], "x": Maybe((str, schema.number))}
+MEMBERS = {"command": str, "arguments": [str], "time": str, "machine": MACHINE,
+           "metrics": Each({"label": str, "unit": str, "better": {"less", "more"}}),
+           "peers": Each({"version": str, "workload": str, "command": [str]}), "skipped": Each(str),
+           "exits": Each([(str, str, schema.count)]), "runs": [RUN]}
 
 
-def new(command, arguments, machine, metrics):
+def new(command, arguments, described, metrics):
     return {"schema": SCHEMA, "version": VERSION, "command": command, "arguments": arguments,
             "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "machine": machine, "metrics": metrics, "peers": {}, "skipped": {}, "exits": {}, "runs": []}
+            "machine": described, "metrics": metrics, "peers": {}, "skipped": {}, "exits": {}, "runs": []}
 
 
 def metric(label, unit, better="less"):
@@ -45,10 +56,13 @@ def phase(name, at_us, cpu_us=None):
 
 
 def writable(path):
-    """Find out before the measurement, not after it; what is there stays."""
+    """Find out before the measurement, not after it; what is there stays, and nothing is left that wasn't there."""
+    new_one = not os.path.lexists(path)
     try:
         with open(path, "a", encoding="utf-8"):
             pass
+        if new_one:
+            os.unlink(path)
     except OSError as error:
         raise Fault(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -64,13 +78,18 @@ def check(path, result):
         raise Fault(f"{path}: not a result of hull-bench")
     if result.get("version") != VERSION:
         raise Fault(f"{path}: its schema has version {result.get('version')}, this hull-bench reads version {VERSION}")
-    for name, kind in MEMBERS.items():
-        if not isinstance(result.get(name), kind):
-            raise Fault(f"{path}: {name} is missing or of the wrong type")
+    for name, shape in MEMBERS.items():
+        found = schema.wrong(result[name], shape, name) if name in result else name
+        if found is not None:
+            raise Fault(f"{path}: {found} is missing or of the wrong type")
+    if not isinstance(result["machine"].get("commit"), (str, type(None))):
+        raise Fault(f"{path}: machine.commit is of the wrong type")
     for at, one in enumerate(result["runs"]):
-        if not isinstance(one, dict) or set(one) != {"peer", "round", "failed", "values", "phases", "x"} or \
-                one["peer"] not in result["peers"]:
-            raise Fault(f"{path}: run {at} is not as the schema says")
+        if one["peer"] not in result["peers"]:
+            raise Fault(f"{path}: runs.{at}.peer is not among its peers")
+    for name in (result["command"], *result["metrics"]):
+        if not NAME.fullmatch(name):
+            raise Fault(f"{path}: {name!r} is no name")
 
 
 def series(result, name, peer, x=None):

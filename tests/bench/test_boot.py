@@ -52,6 +52,23 @@ class Boot(Case):
         self.assertLessEqual({"cpu", "cpus", "memory_mib", "kernel", "mode", "fingerprint", "commit"},
                              set(result["machine"]))
 
+    def test_kernel_that_cannot_be_read(self):
+        for option in "--kernel", "--bzimage":
+            peer = "qemu" if option == "--kernel" else "kvmtool"
+            self.program("lkvm")
+            self.fails("boot", "--peers", peer, option, self.path("none"), "--json", self.path("new.json"),
+                       words="none: cannot be copied to .*: No such file")
+            self.fails("boot", "--peers", peer, option, self.dir, words="cannot be copied to .*: Is a directory")
+        # It was only looked at whether it can be written.
+        self.assertFalse(os.path.exists(self.path("new.json")))
+
+    def test_numbers_out_of_range(self):
+        for words in (["boot", "--timeout", "99999999999999999999"], ["boot", "--pin", "0-99999999999"],
+                      ["boot", "--pin", "99999999999"], ["memory", "--count", "-1"], ["memory", "--settle", "-1"],
+                      ["density", "--settle", "-1"], ["api", "--requests", "0"]):
+            _, err = self.bench(*words, code=2)
+            self.assertIn(f"argument {words[1]}: ", err)
+
     def test_vm_that_never_boots(self):
         self.program(QEMU, "sleep 1000")
         began = time.monotonic()

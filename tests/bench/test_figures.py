@@ -102,6 +102,14 @@ class Gate(Case):
         self.refused(dict(boot(), command="memory"), "the gate has no figures of memory")
         self.write(self.path("figures"), json.dumps({"schema": figures.SCHEMA, "version": 9, "figures": {}}))
         self.refused(boot(), "not figures of version 1")
+        for wrong in [], {"boot hull-vmm": 1}, {"boot hull-vmm": {"total": "1"}}, {"boot hull-vmm": {"ready": 1}}:
+            self.write(self.path("figures"), json.dumps(dict(figures.new(described(), {}), figures=wrong)))
+            self.refused(boot(), "not figures of version 1|boot hull-vmm has no total")
+
+    def test_wrong_number_of_runs(self):
+        for wrong in "0", "-1", "x", "9999999999":
+            _, err = self.bench("gate", "--figures", self.path("figures"), "--runs", wrong, code=2)
+            self.assertIn("argument --runs", err)
 
     def test_figures_missing_or_unwritable(self):
         document.write(self.path("result"), boot())

@@ -60,6 +60,21 @@ class Report(Case):
         for word in "ready", "kvmtool", "qemu", "millions of instructions":
             self.assertIn(word, text)
 
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot-nox is not installed")
+    def test_text_runs_nothing(self):
+        text = f"a `echo >{self.path('ran')}` \\`echo >{self.path('ran')}`\nsystem 'echo >{self.path('ran')}' \""
+        made = several()
+        made["metrics"]["cpu_us"]["label"] = made["machine"]["cpu"] = made["time"] = text
+        made["runs"][0]["phases"][0]["phase"] = text
+        made["peers"][text] = dict(made["peers"]["kvmtool"])
+        for one in made["runs"]:
+            one["peer"] = one["peer"].replace("kvmtool", text)
+            one["x"] = one["x"] and [text, one["x"][1]]
+        self.bench("report", "--plots", self.path("plots `echo >ran`"), self.keep("a", made))
+        self.assertFalse(os.path.exists(self.path("ran")))
+        with open(self.path("plots `echo >ran`/boot-timeline.svg"), encoding="utf-8") as file:
+            self.assertIn("a `echo", file.read())
+
     def test_bars(self):
         script, _ = bars.timeline(several())
         # Medians of 5 and 6, and of 10 and 12 ms.

@@ -1,11 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results of another schema, of other machines, or broken ones are refused in one line; so are machines' fingerprints."""
+import copy
 import json
 
 from case import Case, main
 from sample import described, result
 
-from hull_bench import machine, results
+from hull_bench import machine, plot, results, table
+from hull_bench.fault import Fault
+
+
+def members(value, path=()):
+    """The path to each, to those inside of others, too."""
+    if path:
+        yield path
+    if isinstance(value, (dict, list)):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from members(value[key], path + (key,))
+
+
+def inside(value, path):
+    for key in path:
+        value = value[key]
+    return value
 
 
 class Results(Case):
@@ -31,7 +48,34 @@ class Results(Case):
             self.fails("report", self.keep("a", made), words=f"/a: {name} is missing")
         made = result()
         made["runs"][0]["peer"] = "other"
-        self.fails("report", self.keep("a", made), words="run 0 is not as the schema says")
+        self.fails("report", self.keep("a", made), words="runs.0.peer is not among its peers")
+        self.fails("report", self.write(self.path("a"), "[" * 100000), words="/a: not JSON")
+
+    def test_any_member_of_another_kind(self):
+        """Refused, or told of: nothing stumbles over it."""
+        whole = result()
+        whole["exits"]["qemu"] = [["exit", "hlt", 3]]
+        whole["runs"].append(results.run("qemu", 0, values={"cpu_us": 1}, x=["VMs", 2]))
+        refused = 0
+        for path in members(whole):
+            for other in (None, True, -1, float("nan"), 10 ** 400, "x", [], {}, [1], {"a": 1}, ["VMs", None]):
+                made = copy.deepcopy(whole)
+                inside(made, path[:-1])[path[-1]] = other
+                with self.subTest(path=path, other=other):
+                    try:
+                        results.check("a", made)
+                    except Fault:
+                        refused += 1
+                        continue
+                    table.text(made)
+                    list(plot.of_one(made))
+        self.assertLess(300, refused)
+        for path, other in ((("machine", "mode"), "other"), (("machine", "commit"), 1), (("command",), "../x"),
+                            (("runs", 0, "values", "cpu_us"), "1"), (("runs", 1, "x", 1), None),
+                            (("runs", 0, "phases", 0, "at_us"), float("nan"))):
+            made = copy.deepcopy(whole)
+            inside(made, path[:-1])[path[-1]] = other
+            self.assertRaises(Fault, results.check, "a", made)
 
     def test_different_machines(self):
         one = self.keep("a", result())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """hull-bench that is ended by a signal leaves no process and no file behind."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,11 @@ class Signals(Case):
             time.sleep(0.02)
         return self.fail("no guest was started")
 
+    def kill(self, pid):
+        """What a test that failed would leave."""
+        if process.lives(pid):
+            os.kill(pid, signal.SIGKILL)
+
     def ended_by(self, number, command):
         running = subprocess.Popen([sys.executable, os.path.join(BENCH, "hull-bench"), command, "--peers", "qemu"],
                                    env=self.env(TMPDIR=self.tmp), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -60,6 +66,25 @@ class Signals(Case):
                 self.assertEqual((code, out), (128 + number, ""), command)
                 self.assertEqual(list(filter(process.lives, pids)), [], command)
                 self.assertEqual(os.listdir(self.tmp), [], command)
+
+    def test_killed_beside_the_emulated_host(self):
+        """With a source tree whose kvm-host is a script."""
+        os.makedirs(self.path("tree/scripts"))
+        shutil.copytree(BENCH, self.path("tree/bench"), ignore=shutil.ignore_patterns("__pycache__"))
+        os.symlink(shutil.which("setpriv"), os.path.join(self.bin, "setpriv"))
+        self.write(self.path("tree/scripts/kvm-host"), '#!/bin/sh\necho $$ $$ >"$TURNS.pids"\nexec sleep 1000\n', 0o755)
+        running = subprocess.Popen([sys.executable, self.path("tree/bench/hull-bench"), "boot", "--emulated"],
+                                   env=self.env(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            pids = self.pids()
+            self.addCleanup(self.kill, int(pids[0]))
+        finally:
+            running.kill()
+            running.wait()
+        end = time.monotonic() + 20
+        while any(map(process.lives, pids)) and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertEqual(list(filter(process.lives, pids)), [])
 
     def test_killed(self):
         code, _, pids = self.ended_by(signal.SIGKILL, "boot")
