@@ -9,8 +9,6 @@
 
 /* syscalls: start: madvise */
 
-#define HUGE_PAGE (2ull << 20)
-
 static uint64_t nearest(uint64_t gpa)
 {
 	return (gpa + HUGE_PAGE / 2) & ~(HUGE_PAGE - 1);

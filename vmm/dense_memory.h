@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* What one entry of a page directory maps: in a host's and a guest's tables. */
+#define HUGE_PAGE (2ull << 20)
+
 struct guest_mem;
 
 /*

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "vmm/arch/arch.h"
 #include "vmm/config.h"
+#include "vmm/dense_memory.h"
 #include "vmm/memory_fault.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 
 /* syscalls: start: close, ioctl, madvise, mmap, munmap, openat, read, sysinfo */
 
-#define HUGE_PAGE (2ull << 20)
 #define HUGE_PAGES_FREE "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 #define HUGE_PAGES_RESERVED "/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages"
 

@@ -38,8 +38,6 @@
  * guest that can't boot is refused at once instead of hanging without a word. */
 #define ELF_HEADROOM (8ull << 20)
 
-#define BLOCK (2ull << 20)
-
 #define PVH_MAGIC 0x336ec578u
 #define PVH_MEMMAP_ENTRY_LEN 24
 #define E820_RAM 1u
@@ -148,11 +146,12 @@ static int load_initrd(struct vm *vm, const char *path, uint64_t kernel_end, uin
 static void expect_memory_map(const struct vm *vm, const struct boot_info *info)
 {
 	const struct e820 *last = &info->e820[info->e820_count - 1];
-	uint64_t top = last->gpa + last->len, size = (vm->ram_size / 64 | (BLOCK - 1)) + 1 + BLOCK;
+	uint64_t top = last->gpa + last->len,
+		 size = (vm->ram_size / 64 | (HUGE_PAGE - 1)) + 1 + HUGE_PAGE;
 
 	if (info->initrd_gpa > last->gpa)
 		top = info->initrd_gpa;
-	top &= ~(BLOCK - 1);
+	top &= ~(HUGE_PAGE - 1);
 	if (top > last->gpa + size)
 		dense_memory(&vm->mem, top - size, size);
 }
